@@ -1,0 +1,1 @@
+"""One file per check, in families; a dropped file is found by the registry."""

@@ -1,0 +1,1 @@
+"""Do inputs and outputs keep the distribution of the reference?"""

@@ -1,0 +1,1 @@
+"""Are groups of customers treated alike under a named definition?"""

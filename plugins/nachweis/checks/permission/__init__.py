@@ -1,0 +1,1 @@
+"""May these data be used, and were withdrawal and erasure honoured?"""

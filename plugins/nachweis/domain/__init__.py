@@ -1,0 +1,1 @@
+"""The vocabulary: frozen models and pure functions without input or output."""

@@ -1,0 +1,563 @@
+"""The check contract: one file, one class, one statement that is true or false.
+
+A check has two phases. ``observe`` returns requests of the closed set in
+:mod:`nachweis.domain.observation`; ``judge`` is a pure function from their results to findings.
+A check never loads, writes, alerts or raises for bad data. The class is validated when it is
+defined, and its examples are executed by the contract test and again in each night's plan.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from nachweis.domain.errors import CheckDefinitionError, suggestion
+from nachweis.domain.finding import (
+    Finding,
+    Measurement,
+    Outcome,
+    Severity,
+    Subject,
+    SubjectKind,
+    Threshold,
+)
+from nachweis.domain.manifest import (
+    Activity,
+    DataSet,
+    DataSetRole,
+    Event,
+    FieldRole,
+    Model,
+    ModelKind,
+    World,
+)
+from nachweis.domain.night import Night
+from nachweis.domain.observation import Observations, Request, Source, WindowName
+
+
+class Lifecycle(StrEnum):
+    """How settled a check is."""
+
+    EXPERIMENTAL = "experimental"
+    STABLE = "stable"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A limit or choice that policy.yaml and manifests may change.
+
+    Attributes:
+        name: Name under which manifests set it.
+        default: Value if nobody sets it; its type is the type manifests must give.
+        unit: What the number counts.
+        source: Where the default comes from: a law, a rule, a library, or this project.
+        description: What it does, in one sentence.
+        minimum: Smallest allowed number.
+        maximum: Largest allowed number.
+        choices: Allowed values, for texts.
+    """
+
+    name: str
+    default: float | int | bool | str
+    unit: str
+    source: str
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def problem(self, value: Any) -> str:
+        """Why a value is not allowed, or an empty string."""
+        if isinstance(self.default, bool):
+            return "" if isinstance(value, bool) else "must be true or false"
+        if isinstance(self.default, int | float):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return "must be a number"
+            if isinstance(self.default, int) and not isinstance(value, int):
+                return "must be a whole number"
+            if self.minimum is not None and value < self.minimum:
+                return f"must be at least {self.minimum}"
+            if self.maximum is not None and value > self.maximum:
+                return f"must be at most {self.maximum}"
+            return ""
+        if not isinstance(value, str):
+            return "must be a text"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A parameter's value and who set it."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a check may know without looking at data.
+
+    Attributes:
+        world: All manifests.
+        subject: What the check is about.
+        night: The night.
+        params: Effective parameters of this check for this subject.
+    """
+
+    world: World
+    subject: Subject
+    night: Night
+    params: Mapping[str, Effective] = field(default_factory=dict)
+
+    def param(self, name: str) -> Any:
+        """Effective value of a parameter."""
+        return self.params[name].value
+
+    def threshold(self, name: str, operator: str) -> Threshold:
+        """A parameter as a printed limit with its source."""
+        effective = self.params[name]
+        return Threshold(value=effective.value, operator=operator, source=effective.source)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, for checks about models."""
+        return self.world.models[self.subject.id]
+
+    @cached_property
+    def data_set(self) -> DataSet:
+        """The data set, for checks about data sets."""
+        return self.world.data_sets[self.subject.id]
+
+    @cached_property
+    def activities(self) -> list[Activity]:
+        """Activities of the model or, for a data set, of the models that use it."""
+        if self.subject.kind is SubjectKind.MODEL:
+            return self.world.activities_of(self.subject.id)
+        if self.subject.kind is SubjectKind.ACTIVITY:
+            return [self.world.activities[self.subject.id]]
+        found = {
+            activity.id: activity
+            for model in self.world.models_using(self.subject.id)
+            for activity in self.world.activities_of(model.id)
+        }
+        for activity in self.world.activities.values():
+            if any(r.name == self.subject.id for rule in activity.retention for r in rule.datasets):
+                found[activity.id] = activity
+        return [found[key] for key in sorted(found)]
+
+    def data(self, role: str) -> DataSet | None:
+        """The model's data set in a role of ``ModelData``, for example ``scoring_log``."""
+        ids = self.model.data.all.get(role, [])
+        return self.world.data_sets.get(ids[0]) if ids else None
+
+    def source(self, role: str, window: WindowName = "whole") -> Source:
+        """A window on the model's data set in a role; the need must have been declared."""
+        data_set = self.data(role)
+        if data_set is None:
+            raise KeyError(role)
+        return Source(data_set.id, window)
+
+    def events(self) -> list[Event]:
+        """Declared events that cover this night and this model."""
+        return [
+            event
+            for _, event in sorted(self.world.events.items())
+            if event.covers(self.night.date)
+            and (not event.models or self.subject.id in event.models)
+        ]
+
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """The model's inputs: as declared, else columns marked ``feature`` of its scoring log."""
+        if self.model.features:
+            return list(self.model.features)
+        log = self.data("scoring_log")
+        return [column.name for column in log.columns if column.feature] if log else []
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that must be declared before a check can run.
+
+    Attributes:
+        id: Name.
+        met: Whether the manifests supply it.
+        declare: What to declare otherwise.
+    """
+
+    id: str
+    met: Callable[[Inputs], bool]
+    declare: str
+
+
+def _model_field(data: str, *roles: FieldRole) -> Callable[[Inputs], bool]:
+    def met(inputs: Inputs) -> bool:
+        data_set = inputs.data(data)
+        return data_set is not None and all(data_set.field(role) for role in roles)
+
+    return met
+
+
+class Needs:
+    """The closed vocabulary of needs."""
+
+    SUITE = Need(
+        "suite",
+        lambda inputs: inputs.world.suite_of(inputs.data_set) is not None,
+        "an expectation suite for this data set in expectations/",
+    )
+    COLUMNS = Need(
+        "columns",
+        lambda inputs: bool(inputs.data_set.columns),
+        "the data set's columns with their types",
+    )
+    RETENTION = Need(
+        "retention",
+        lambda inputs: any(
+            retained.name == inputs.subject.id
+            for activity in inputs.activities
+            for rule in activity.retention
+            for retained in rule.datasets
+        ),
+        "a retention rule of an activity that lists this data set and its time column",
+    )
+    PERMISSION_REGISTER = Need(
+        "permission_register",
+        lambda inputs: (
+            inputs.data_set.permission is not None and inputs.data_set.subject_key is not None
+        ),
+        "'permission' (register, purpose, phase) and 'subject_key' of the data set",
+    )
+    SUBJECT_KEY = Need(
+        "subject_key",
+        lambda inputs: inputs.data_set.subject_key is not None,
+        "the data set's 'subject_key'",
+    )
+    ERASURE_LEDGER = Need(
+        "erasure_ledger",
+        lambda inputs: any(
+            data_set.role is DataSetRole.ERASURE_LEDGER and data_set.subject_key is not None
+            for data_set in inputs.world.data_sets.values()
+        ),
+        "a data set with role erasure_ledger and its 'subject_key'",
+    )
+    SCORING_LOG = Need(
+        "scoring_log",
+        lambda inputs: inputs.data("scoring_log") is not None,
+        "'data.scoring_log' of the model",
+    )
+    REFERENCE = Need(
+        "reference",
+        lambda inputs: inputs.data("reference") is not None,
+        "'data.reference': out-of-sample scored data of the approved version",
+    )
+    FEATURES = Need(
+        "features",
+        lambda inputs: bool(inputs.feature_names),
+        "'features' of the model, or 'feature: true' on columns of its scoring log",
+    )
+    PREDICTIONS = Need(
+        "predictions",
+        _model_field("scoring_log", FieldRole.PREDICTION),
+        "'fields.prediction' of the scoring log",
+    )
+    SCORE_OR_PREDICTION = Need(
+        "score_or_prediction",
+        lambda inputs: (
+            _model_field("scoring_log", FieldRole.SCORE)(inputs)
+            or _model_field("scoring_log", FieldRole.PREDICTION)(inputs)
+        ),
+        "'fields.score' or 'fields.prediction' of the scoring log",
+    )
+    POSITIVE = Need(
+        "positive",
+        lambda inputs: (
+            inputs.model.decision is not None and inputs.model.decision.rule.positive is not None
+        ),
+        "'decision.rule.positive': the favourable prediction",
+    )
+    OUTCOMES = Need(
+        "outcomes",
+        _model_field("outcomes", FieldRole.LABEL, FieldRole.KEY),
+        "'data.outcomes' with fields key and label",
+    )
+    LOG_KEY = Need(
+        "log_key",
+        _model_field("scoring_log", FieldRole.KEY),
+        "'fields.key' of the scoring log",
+    )
+    PROTECTED_ATTRIBUTES = Need(
+        "protected_attributes",
+        lambda inputs: bool(inputs.model.protected_attributes),
+        "'protected_attributes' of the model; attributes are never inferred",
+    )
+    CONTACTS = Need(
+        "contacts",
+        _model_field("scoring_log", FieldRole.CONTACTED),
+        "'fields.contacted' of the scoring log",
+    )
+    CONTACT_PERMISSION = Need(
+        "contact_permission",
+        lambda inputs: (
+            (log := inputs.data("scoring_log")) is not None
+            and log.contact_permission is not None
+            and log.subject_key is not None
+        ),
+        "'contact_permission' (register) and 'subject_key' of the scoring log",
+    )
+
+    @classmethod
+    def all(cls) -> list[Need]:
+        """Every need, by name."""
+        return [value for _, value in sorted(vars(cls).items()) if isinstance(value, Need)]
+
+
+@dataclass(frozen=True)
+class ExampleTable:
+    """A small data set of an example, held in memory.
+
+    Attributes:
+        role: Role of the data set.
+        rows: Column name to values (None = missing); all of equal length.
+        declare: Further fields of the data set's manifest.
+    """
+
+    role: DataSetRole
+    rows: Mapping[str, list[Any]]
+    declare: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A small executable case of a check.
+
+    Attributes:
+        title: What is the case, in a few words.
+        outcome: Worst outcome the check must give.
+        tables: Data-set id to table. For a check about a data set, the first one is the subject;
+            for a check about a model, ids equal to the fields of ``ModelData`` are wired to it.
+        model: Fields laid over a minimal draft model.
+        activity: Fields laid over a minimal activity.
+        suite: Expectations of the subject's suite, as in a suite file.
+        params: Parameters laid over the defaults.
+        history: Earlier nights' findings for a History request, newest first.
+        environment: Values for secrets that data sets name by ``key_env``.
+        night: The night.
+    """
+
+    title: str
+    outcome: Outcome
+    tables: Mapping[str, ExampleTable]
+    model: Mapping[str, Any] = field(default_factory=dict)
+    activity: Mapping[str, Any] = field(default_factory=dict)
+    suite: tuple[Mapping[str, Any], ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Any, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    night: str = "2026-03-02"
+
+
+_SECTION = re.compile(r"^(Why|Method|Leaves out):\s*", re.MULTILINE)
+_REQUIRED = ("severity", "lifecycle", "subject", "controls", "needs", "remediation", "examples")
+
+
+class Check(ABC):
+    """Base class of all checks.
+
+    A subclass's docstring begins with the question it answers and has the sections ``Why:``,
+    ``Method:`` (formula, unit, range, where it is undefined, source) and ``Leaves out:``.
+    """
+
+    severity: ClassVar[Severity]
+    lifecycle: ClassVar[Lifecycle]
+    subject: ClassVar[SubjectKind]
+    controls: ClassVar[tuple[str, ...]]
+    needs: ClassVar[tuple[Need, ...]]
+    remediation: ClassVar[str]
+    examples: ClassVar[tuple[Example, ...]]
+    params: ClassVar[tuple[Param, ...]] = ()
+    waivable: ClassVar[bool] = True
+    model_kinds: ClassVar[frozenset[ModelKind]] = frozenset(ModelKind)
+    data_set_roles: ClassVar[frozenset[DataSetRole]] = frozenset(DataSetRole)
+    aliases: ClassVar[tuple[str, ...]] = ()
+
+    id: ClassVar[str]
+    family: ClassVar[str]
+    question: ClassVar[str]
+    why: ClassVar[str]
+    method: ClassVar[str]
+    leaves_out: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        where = f"{cls.__module__}.{cls.__qualname__}"
+
+        def refuse(what: str, remedy: str, valid: Iterable[str] = ()) -> None:
+            raise CheckDefinitionError(what, where=where, remedy=remedy, valid=valid)
+
+        if inspect.isabstract(cls):
+            return
+        for name in _REQUIRED:
+            if not hasattr(cls, name):
+                refuse(f"the check lacks {name!r}", f"set the class attribute {name!r}")
+        parts = cls.__module__.split(".")
+        cls.id = parts[-1]
+        cls.family = parts[-2] if len(parts) > 1 else ""
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)+", cls.id):
+            refuse(
+                f"the id {cls.id!r} is not a statement in snake case",
+                "name the file as a statement, for example feature_distribution_stable.py",
+            )
+        document = inspect.cleandoc(cls.__doc__ or "")
+        question = document.split("\n", 1)[0].strip()
+        if not question.endswith("?"):
+            refuse("the docstring's first line is not a question", "end its first line with '?'")
+        pieces = _SECTION.split(document)
+        sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
+        for name in ("Why", "Method", "Leaves out"):
+            if not sections.get(name, "").strip():
+                refuse(f"the docstring lacks the section '{name}:'", f"add a line '{name}: ...'")
+        cls.question = question
+        cls.why = " ".join(sections["Why"].split())
+        cls.method = " ".join(sections["Method"].split())
+        cls.leaves_out = " ".join(sections["Leaves out"].split())
+        for name, vocabulary in (("severity", Severity), ("lifecycle", Lifecycle)):
+            if not isinstance(getattr(cls, name), vocabulary):
+                refuse(f"{name} is not one of {vocabulary.__name__}", "use a member", vocabulary)
+        if not cls.controls:
+            refuse("controls is empty", "name at least one control of controls/")
+        if not cls.remediation.strip():
+            refuse("remediation is empty", "say what a person should do when it fails")
+        known = Needs.all()
+        for need in cls.needs:
+            if need not in known:
+                refuse(f"unknown need {need!r}", "use a member of Needs", (n.id for n in known))
+        names = [param.name for param in cls.params]
+        if len(set(names)) != len(names):
+            refuse("a parameter is defined twice", "give each parameter its own name")
+        for param in cls.params:
+            if not param.source or not param.unit:
+                refuse(f"parameter {param.name!r} lacks unit or source", "state both")
+            if problem := param.problem(param.default):
+                refuse(f"parameter {param.name!r}: the default {problem}", "correct the default")
+        outcomes = {example.outcome for example in cls.examples}
+        unlooked = {Outcome.NOT_AVAILABLE, Outcome.NOT_APPLICABLE}
+        if Outcome.PASS not in outcomes or Outcome.FAIL not in outcomes or not outcomes & unlooked:
+            refuse(
+                "examples must hold a passing, a failing and a not-available case",
+                "add the missing Example(outcome=...)",
+            )
+
+    @abstractmethod
+    def observe(self, inputs: Inputs) -> Iterable[Request]:
+        """Say what must be looked at.
+
+        Args:
+            inputs: Declared facts; all needs are met.
+
+        Returns:
+            Requests with names unique within this check.
+        """
+
+    @abstractmethod
+    def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
+        """Turn results into findings, purely.
+
+        Args:
+            inputs: Declared facts.
+            observations: Results by request name.
+
+        Returns:
+            At least one finding.
+        """
+
+    # ------------------------------------------------------------------ help for subclasses
+
+    def finding(
+        self,
+        inputs: Inputs,
+        outcome: Outcome,
+        explanation: str,
+        *,
+        measurements: Iterable[Measurement] = (),
+        column: str | None = None,
+        severity: Severity | None = None,
+        scope: str = "",
+        declare: str = "",
+    ) -> Finding:
+        """Make a finding of this check about the inputs' subject.
+
+        Args:
+            inputs: The inputs that ``judge`` received.
+            outcome: The outcome.
+            explanation: One or two sentences without any data value.
+            measurements: The numbers.
+            column: Column the finding is about, if it is about one.
+            severity: Default is the check's severity.
+            scope: What was looked at.
+            declare: For ``not_available``: what to declare.
+
+        Returns:
+            The finding.
+        """
+        return Finding(
+            check=self.id,
+            subject=inputs.subject,
+            column=column,
+            outcome=outcome,
+            severity=severity or self.severity,
+            explanation=explanation,
+            measurements=tuple(measurements),
+            controls=self.controls,
+            remediation=self.remediation,
+            scope=scope,
+            declare=declare,
+        )
+
+    @classmethod
+    def effective_params(
+        cls, policy: Mapping[str, Any], model: Mapping[str, Any]
+    ) -> dict[str, Effective]:
+        """Lay policy.yaml and the model's manifest over the defaults.
+
+        Args:
+            policy: ``policy.checks[check id]``.
+            model: ``model.checks[check id]``.
+
+        Returns:
+            Parameter name to value and source.
+
+        Raises:
+            CheckDefinitionError: If a name or value is not allowed.
+        """
+        known = {param.name: param for param in cls.params}
+        result = {
+            name: Effective(param.default, f"check default ({param.source})")
+            for name, param in known.items()
+        }
+        for origin, given in (("policy.yaml", policy), ("model manifest", model)):
+            for name, value in given.items():
+                if name == "not_applicable":
+                    continue
+                if name not in known:
+                    raise CheckDefinitionError(
+                        f"check {cls.id!r} has no parameter {name!r}",
+                        where=origin,
+                        remedy=suggestion(name, known) or "remove it",
+                        valid=sorted(known),
+                    )
+                if problem := known[name].problem(value):
+                    raise CheckDefinitionError(
+                        f"parameter {name!r} of check {cls.id!r} {problem}", where=origin
+                    )
+                result[name] = Effective(value, f"{origin}: set by the organisation, not by law")
+        return result

@@ -1,0 +1,52 @@
+"""Controls: which law and standard a check or a declared measure answers to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Control(BaseModel):
+    """One control of the catalogue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,60}$")
+    title: dict[str, str]
+    gdpr: list[str] = []
+    ai_act: list[str] = []
+    iso27001: list[str] = []
+    iso42001: list[str] = []
+    nist_ai_rmf: list[str] = []
+    other: list[str] = []
+    evidence: list[Literal["automated", "attestation"]] = []
+    interval: str | None = None
+    source: str
+    checked_on: dt.date
+
+
+class LegalDate(BaseModel):
+    """A date, deadline, retention or limit that law or the organisation sets; data, never code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    value: str
+    text: dict[str, str]
+    source: str
+    checked_on: dt.date
+    certainty: Literal["verified", "secondary", "memory", "default"]
+
+
+class ControlCatalogue(BaseModel):
+    """All controls and legal dates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    controls: Mapping[str, Control] = {}
+    dates: Mapping[str, LegalDate] = {}
+    authorities: Mapping[str, Mapping[str, Any]] = {}
+    labels: Mapping[str, Mapping[str, str]] = {}

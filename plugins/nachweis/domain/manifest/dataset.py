@@ -1,0 +1,204 @@
+"""datasets/*.yaml: a declared source of data with its columns, keys, times and purposes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from nachweis.domain.manifest.activity import Art9
+from nachweis.domain.manifest.common import ColumnName, Id, Manifest, RoleRef, Text
+
+
+class DataSetRole(StrEnum):
+    """What a data set is for."""
+
+    SOURCE = "source"
+    FEATURES = "features"
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    REFERENCE = "reference"
+    SCORING_LOG = "scoring_log"
+    OUTCOMES = "outcomes"
+    PERMISSION_REGISTER = "permission_register"
+    SUPPRESSION_LIST = "suppression_list"
+    OBJECTIONS = "objections"
+    ERASURE_LEDGER = "erasure_ledger"
+    REVIEWS = "reviews"
+    DIALOGUES = "dialogues"
+
+
+class ColumnType(StrEnum):
+    """Logical types; engines map their own names onto these."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    STRING = "string"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    BINARY = "binary"
+    NESTED = "nested"
+
+
+class Column(Manifest):
+    """One column and what kind of personal data it holds."""
+
+    name: ColumnName
+    type: ColumnType
+    nullable: bool = True
+    required: bool = True
+    """Whether the column must be present."""
+    category: Id | None = None
+    """Id of a data category of an activity; null means no personal data by itself."""
+    direct_identifier: bool = False
+    free_text: bool = False
+    art9: Art9 | None = None
+    feature: bool = False
+    """Whether models read it as an input."""
+    personal_default: bool = True
+    """Whether published numbers about it are treated as numbers about people."""
+    description: Text | None = None
+
+
+class Csv(Manifest):
+    """How to read a CSV file; what is left out is sniffed."""
+
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    encoding: str | None = None
+    header: bool = True
+    null_values: list[str] = [""]
+    decimal: Literal[".", ","] = "."
+    timestamp_format: str | None = None
+
+
+class SubjectKey(Manifest):
+    """The column that identifies a person, and in which form."""
+
+    column: ColumnName
+    form: Literal["plain", "hmac_sha256"] = "plain"
+    key_env: str | None = None
+    """For keyed hashes: the environment variable that holds the secret, hexadecimal."""
+
+    @model_validator(mode="after")
+    def _secret(self) -> SubjectKey:
+        if self.form == "hmac_sha256" and not self.key_env:
+            raise ValueError("hmac_sha256 needs key_env, the name of the variable with the secret")
+        return self
+
+
+class TimeColumn(Manifest):
+    """The column that places a row in time."""
+
+    column: ColumnName
+    zone: str | None = None
+    """Zone of naive timestamps; default is the organisation's."""
+
+
+class FieldRole(StrEnum):
+    """Meaning of columns that checks ask for by meaning, not by name."""
+
+    KEY = "key"
+    SCORE = "score"
+    PREDICTION = "prediction"
+    LABEL = "label"
+    ELIGIBLE = "eligible"
+    ARM = "arm"
+    MODEL_VERSION = "model_version"
+    CONTACTED = "contacted"
+    CHANNEL = "channel"
+    COUNTRY = "country"
+    PURPOSE = "purpose"
+    PHASE = "phase"
+    BASIS = "basis"
+    GIVEN_AT = "given_at"
+    WITHDRAWN_AT = "withdrawn_at"
+    EXPIRES_AT = "expires_at"
+    RECEIVED_AT = "received_at"
+    ERASED_AT = "erased_at"
+    SCOPE = "scope"
+    TEXT = "text"
+    LANGUAGE = "language"
+    REVIEWER_DECISION = "reviewer_decision"
+    SOURCE = "source"
+    WEIGHT = "weight"
+
+
+class PermissionRule(Manifest):
+    """Against which register rows of this data set need a basis or a permission."""
+
+    register_: Id = Field(alias="register")
+    """Id of a data set with role permission_register."""
+    purpose: Id | None = None
+    """Purpose the register must name for these rows."""
+    phase: Literal["development", "deployment"] | None = None
+    channel: str | None = None
+    """Fixed channel for contact permission where the rows carry none."""
+
+
+class DataSet(Manifest):
+    """A declared data set."""
+
+    id: Id
+    title: Text | None = None
+    role: DataSetRole
+    owner: RoleRef | None = None
+    location: str | list[str]
+    """Path, glob or s3:// URI; ``{date}`` stands for each night of a window (YYYY-MM-DD).
+    Relative paths start at the folder that holds manifests/."""
+    format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
+    engine: Literal["duckdb", "pyspark", "postgres", "snowflake", "bigquery", "trino"] = "duckdb"
+    connection: str | None = None
+    """Connection id for engines other than the embedded one."""
+    table: str | None = None
+    csv: Csv = Csv()
+    columns: list[Column] = []
+    additional_columns: Literal["forbidden", "allowed"] = "forbidden"
+    subject_key: SubjectKey | None = None
+    time: TimeColumn | None = None
+    fields: dict[FieldRole, ColumnName] = {}
+    """Meaning to column name, for example {score: p_buy, prediction: selected}."""
+    purposes: list[Id] = []
+    """Purpose tags: for which declared purposes these data may be used."""
+    permission: PermissionRule | None = None
+    contact_permission: PermissionRule | None = None
+    suite: Id | None = None
+    """Expectation suite; default is the suite of the same id, if there is one."""
+    pinned: Literal["content", "s3_versions", "snapshot", "unpinned"] = "content"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSet:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns declared twice: {', '.join(twice)}")
+        if names:
+            used = {
+                "time.column": self.time.column if self.time else None,
+                "subject_key.column": self.subject_key.column if self.subject_key else None,
+                **{f"fields.{role.value}": column for role, column in self.fields.items()},
+            }
+            for field, column in used.items():
+                if column is not None and column not in names:
+                    raise ValueError(f"{field}: column {column!r} is not among columns")
+        return self
+
+    @property
+    def locations(self) -> list[str]:
+        """The location as a list."""
+        return [self.location] if isinstance(self.location, str) else list(self.location)
+
+    @property
+    def partitioned_by_night(self) -> bool:
+        """Whether the location holds one folder or file per night."""
+        return any("{date}" in location for location in self.locations)
+
+    def column(self, name: str) -> Column | None:
+        """A declared column, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def field(self, role: FieldRole | str) -> str | None:
+        """Column name for a meaning, or None."""
+        return self.fields.get(FieldRole(role))

@@ -1,0 +1,440 @@
+"""Observation requests: the closed set of things a check may ask to be looked at.
+
+A check returns requests from ``observe`` and receives their results in ``judge``. Engines execute
+requests of all checks of a subject together, so that each data set is scanned once. Results hold
+counts, profiles and verdicts; they never leave the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Expression = Callable[[Any], Any]
+"""A function from an Ibis table to an Ibis expression; checks never import Ibis themselves."""
+
+WindowName = Literal["night", "current", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set seen through a window.
+
+    Attributes:
+        data_set: Id of a declared data set.
+        window: ``night`` = the rows of the night; ``current`` = the model's declared current
+            window, extended as declared when it holds too few rows; ``whole`` = all rows.
+    """
+
+    data_set: str
+    window: WindowName = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Base of all requests.
+
+    Attributes:
+        name: Name under which ``judge`` finds the result; unique within one check and subject.
+        source: What to look at.
+    """
+
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar(Request):
+    """One aggregate of a table, fused with all other scalars of the same source.
+
+    Result: an int, float, bool, string of the schema, datetime or None.
+    """
+
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedCounts(Request):
+    """Row counts per combination of keys; requests with the same keys and filter share a query.
+
+    Attributes:
+        by: Key name to column name or expression.
+        where: Optional row filter.
+        sums: Optional further sums per group, by name.
+
+    Result: :class:`CountTable`.
+    """
+
+    by: Mapping[str, str | Expression]
+    where: Expression | None = None
+    sums: Mapping[str, Expression] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile(Request):
+    """The distribution of one column. Result: :class:`ColumnProfile`."""
+
+    column: str
+    kind: Literal["numeric", "categorical", "auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult(Request):
+    """Validate an expectation suite. Result: :class:`SuiteOutcome`."""
+
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap(Request):
+    """How many rows and keys of a source have a partner in another data set; counts only.
+
+    A left row matches if some right row has the same key, equal values in ``match`` columns and,
+    where ``left_time`` is given, ``right_from <= left_time`` and ``left_time`` before each
+    non-null ``right_until`` column.
+
+    Attributes:
+        other: The right side.
+        key: Left and right key column. If the right data set declares keyed hashes as its subject
+            key, the worker hashes the left keys; the secret never enters a query.
+        match: Further pairs of columns that must be equal.
+        where: Filter on the left.
+        other_where: Filter on the right.
+        left_time: Time column of the left.
+        right_from: Start of validity on the right.
+        right_until: Ends of validity on the right (null = open).
+
+    Result: :class:`OverlapCounts`.
+    """
+
+    other: Source
+    key: tuple[str, str]
+    match: tuple[tuple[str, str], ...] = ()
+    where: Expression | None = None
+    other_where: Expression | None = None
+    left_time: str | None = None
+    right_from: str | None = None
+    right_until: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaOf(Request):
+    """Column names and types as the engine sees them. Result: mapping of name to type name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Request):
+    """Rows chosen by a seeded hash of the key; never leaves the worker.
+
+    Result: mapping of column name to a NumPy array.
+    """
+
+    columns: tuple[str, ...]
+    n: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScores(Request):
+    """Scores of a stored model (skops or ONNX only) on a sample of the source."""
+
+    model_version: str
+    columns: tuple[str, ...]
+    n: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fit(Request):
+    """A small estimator fitted on a sample, with cross-validated scores."""
+
+    target: str
+    columns: tuple[str, ...]
+    n: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextScan(Request):
+    """Pattern counts over a free-text column."""
+
+    column: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact(Request):
+    """Digest, format and opcode listing of a model artefact, read without loading it."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProbe(Request):
+    """Settings of a bucket as the store reports them."""
+
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class History(Request):
+    """Signed measurements of earlier nights for this check and subject, newest first.
+
+    Result: list of :class:`PastFinding`.
+    """
+
+    nights: int = 30
+
+
+# ------------------------------------------------------------------------------------- results
+
+
+@dataclass(frozen=True, slots=True)
+class CountTable:
+    """Counts per combination of keys.
+
+    Attributes:
+        keys: Names of the keys, in order.
+        rows: Key values to count.
+        sums: Name to (key values to sum).
+    """
+
+    keys: tuple[str, ...]
+    rows: Mapping[tuple[Any, ...], int]
+    sums: Mapping[str, Mapping[tuple[Any, ...], float]] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """All counted rows."""
+        return sum(self.rows.values())
+
+    def total(self, **values: Any) -> int:
+        """Rows whose keys have these values.
+
+        Args:
+            **values: Key name to required value.
+
+        Returns:
+            The sum of the matching counts.
+        """
+        index = {name: self.keys.index(name) for name in values}
+        return sum(
+            count
+            for row, count in self.rows.items()
+            if all(row[index[name]] == value for name, value in values.items())
+        )
+
+    def values(self, key: str) -> list[Any]:
+        """Distinct values of one key, None last, otherwise sorted by their text."""
+        position = self.keys.index(key)
+        found = {row[position] for row in self.rows}
+        return sorted(found, key=lambda value: (value is None, str(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """A weighted empirical distribution of one column.
+
+    Attributes:
+        kind: ``numeric`` (support is sorted float64) or ``categorical`` (support is an object
+            array of strings in sorted order).
+        support: Distinct finite values, or bin representatives where ``exact`` is false.
+        counts: Rows per support point, int64, all positive.
+        nulls: Rows without a value (null or NaN).
+        infinite: Rows with an infinite value.
+        n: All rows, nulls and infinities included.
+        exact: Whether each distinct value has its own support point.
+    """
+
+    kind: Literal["numeric", "categorical"]
+    support: NDArray[Any]
+    counts: NDArray[np.int64]
+    nulls: int
+    infinite: int
+    n: int
+    exact: bool = True
+
+    @property
+    def valid(self) -> int:
+        """Rows with a finite value."""
+        return self.n - self.nulls - self.infinite
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapCounts:
+    """Result of :class:`Overlap`.
+
+    Attributes:
+        rows: Left rows after the filter.
+        keys: Distinct non-null left keys.
+        rows_matched: Left rows with a partner.
+        keys_matched: Distinct left keys with a partner.
+        rows_without_key: Left rows whose key is null (counted in ``rows``, never matched).
+        keys_unmatched: Distinct left keys with at least one row without a partner.
+    """
+
+    rows: int
+    keys: int
+    rows_matched: int
+    keys_matched: int
+    rows_without_key: int = 0
+    keys_unmatched: int = 0
+
+    @property
+    def rows_unmatched(self) -> int:
+        """Left rows without a partner."""
+        return self.rows - self.rows_matched
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationOutcome:
+    """One expectation's allow-listed projection; never a value of the data set.
+
+    Attributes:
+        index: Position in the suite file.
+        type: Expectation type in snake case.
+        column: Column, columns joined by a comma, or empty for table expectations.
+        kwargs_digest: SHA-256 of the canonical kwargs.
+        success: Verdict, or None if it raised.
+        severity: ``critical``, ``warning`` or ``info``.
+        element_count: Rows looked at, where the expectation counts rows.
+        unexpected_count: Rows that do not meet it, where it counts rows.
+        missing_count: Null rows, where it counts them.
+        observed: A number that is not a value of a person, e.g. a row count; else None.
+        error_type: Class name of the exception if it raised.
+        engine: ``duckdb`` or ``pandas``.
+    """
+
+    index: int
+    type: str
+    column: str
+    kwargs_digest: str
+    success: bool | None
+    severity: str
+    element_count: int | None = None
+    unexpected_count: int | None = None
+    missing_count: int | None = None
+    observed: float | int | None = None
+    error_type: str | None = None
+    engine: str = "duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOutcome:
+    """All expectations of a suite on one data set.
+
+    Attributes:
+        suite: Id of the suite.
+        suite_digest: SHA-256 of the canonical suite.
+        rows: Rows of the data set, where a table expectation or count gave it.
+        expectations: One outcome per expectation, in suite order.
+    """
+
+    suite: str
+    suite_digest: str
+    rows: int | None
+    expectations: tuple[ExpectationOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PastFinding:
+    """A finding of an earlier, signed night: outcome and measurements only."""
+
+    night: str
+    outcome: str
+    column: str | None
+    drifted: bool | None
+    values: Mapping[str, float | int | str | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFacts:
+    """What the engine found when it resolved a window.
+
+    Attributes:
+        start: ISO timestamp, or empty for the whole data set.
+        end: ISO timestamp, or empty.
+        rows: Rows in the window.
+        extended: Whether the window had to be widened to reach the declared minimum of rows.
+    """
+
+    start: str
+    end: str
+    rows: int
+    extended: bool = False
+
+
+T = TypeVar("T")
+
+
+class Missing:
+    """A request that could not be executed, with the reason; falsy."""
+
+    __slots__ = ("reason", "retriable")
+
+    def __init__(self, reason: str, *, retriable: bool = False) -> None:
+        self.reason = reason
+        self.retriable = retriable
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"Missing({self.reason!r})"
+
+
+class ObservationMissingError(Exception):
+    """Raised inside ``judge`` on access to a request that could not be executed.
+
+    The runner turns it into a ``not_available`` finding; a check need not catch it.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class Observations:
+    """Results of one check's requests by name, plus the facts of the windows they looked at.
+
+    Args:
+        results: Request name to result or :class:`Missing`.
+        windows: Source to the facts of its resolved window.
+    """
+
+    def __init__(
+        self, results: Mapping[str, Any], windows: Mapping[Source, WindowFacts] | None = None
+    ) -> None:
+        self._results = dict(results)
+        self._windows = dict(windows or {})
+
+    def __getitem__(self, name: str) -> Any:
+        result = self._results[name]
+        if isinstance(result, Missing):
+            raise ObservationMissingError(name, result.reason)
+        return result
+
+    def get(self, name: str) -> Any:
+        """The result, or None if the request could not be executed."""
+        result = self._results.get(name)
+        return None if isinstance(result, Missing) else result
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._results and not isinstance(self._results[name], Missing)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def missing(self) -> Sequence[tuple[str, str]]:
+        """Names and reasons of requests that could not be executed."""
+        return [(k, v.reason) for k, v in self._results.items() if isinstance(v, Missing)]
+
+    def window(self, source: Source) -> WindowFacts | None:
+        """What the window of a source turned out to be, if it was looked at."""
+        return self._windows.get(source)

@@ -1,0 +1,1 @@
+"""What a night does: load, plan, observe, judge, decide, assemble, publish, notify."""

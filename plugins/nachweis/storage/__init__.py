@@ -1,0 +1,1 @@
+"""The evidence store: objects, keys, signatures, ledger and the leak gate."""
