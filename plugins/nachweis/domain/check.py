@@ -41,6 +41,11 @@ from nachweis.domain.night import Night
 from nachweis.domain.observation import Observations, Request, Source, WindowName
 
 
+_GROWING_ROLES = frozenset(
+    {DataSetRole.SCORING_LOG, DataSetRole.OUTCOMES, DataSetRole.REVIEWS, DataSetRole.DIALOGUES}
+)
+
+
 class Lifecycle(StrEnum):
     """How settled a check is."""
 
@@ -153,6 +158,19 @@ class Inputs:
             if any(r.name == self.subject.id for rule in activity.retention for r in rule.datasets):
                 found[activity.id] = activity
         return [found[key] for key in sorted(found)]
+
+    @cached_property
+    def rows_in_question(self) -> Source:
+        """Rows that a check about a data set looks at.
+
+        The rows of the night where a data set grows by the night (one partition per night, or a
+        log with a time column), else all rows.
+        """
+        data_set = self.data_set
+        nightly = data_set.partitioned_by_night or (
+            data_set.role in _GROWING_ROLES and data_set.time is not None
+        )
+        return Source(data_set.id, "night" if nightly else "whole")
 
     def data(self, role: str) -> DataSet | None:
         """The model's data set in a role of ``ModelData``, for example ``scoring_log``."""

@@ -59,13 +59,37 @@ class Scalar(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Columns of another data set laid beside the rows of a source, at most one partner per row.
+
+    Every row of the source stays; columns of rows without a partner are null. Where the other
+    side holds a key more than once, the row with the latest ``time`` counts, else the largest
+    value of each column, so that a duplicated key never multiplies rows. Null keys never match.
+
+    Attributes:
+        other: The other side.
+        key: Left and right key column, hashed as :class:`Overlap` does where one side is.
+        columns: New column name to column of the other side; new names must not exist on the left.
+        where: Filter on the other side.
+        time: Column of the other side that decides between several partners.
+    """
+
+    other: Source
+    key: tuple[str, str]
+    columns: tuple[tuple[str, str], ...]
+    where: Expression | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupedCounts(Request):
     """Row counts per combination of keys; requests with the same keys and filter share a query.
 
     Attributes:
-        by: Key name to column name or expression.
-        where: Optional row filter.
+        by: Key name to column name or expression (of the joined table, where there is a join).
+        where: Optional row filter on the source, applied before the join.
         sums: Optional further sums per group, by name.
+        join: Optional columns of another data set, for outcomes that arrive by key.
 
     Result: :class:`CountTable`.
     """
@@ -73,6 +97,7 @@ class GroupedCounts(Request):
     by: Mapping[str, str | Expression]
     where: Expression | None = None
     sums: Mapping[str, Expression] = field(default_factory=dict)
+    join: Join | None = None
 
 
 @dataclass(frozen=True, slots=True)
