@@ -338,8 +338,7 @@ def load_controls(folder: Path) -> ControlCatalogue:
                 content[key] + value if isinstance(value, list) else {**content[key], **value}
             )
     labels: dict[str, dict[str, str]] = {}
-    label_file = folder / "labels.csv"
-    if label_file.is_file():
+    for label_file in sorted(folder.glob("labels*.csv")):
         with label_file.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
                 key = row.pop("key")

@@ -1,0 +1,101 @@
+"""What the pages are rendered from: signed documents of all nights, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nachweis.domain.control import ControlCatalogue
+from nachweis.domain.record import Assessment, Dossier, Record, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class SignedNight:
+    """One attempt of a night with its ledger entry.
+
+    Attributes:
+        statement: The signed statement.
+        statement_digest: SHA-256 of its bytes.
+        sequence: Sequence number in the ledger.
+        keyid: Id of the key that signed it.
+        signed_at: ISO timestamp of the ledger entry.
+        current: Whether no later attempt of the same night supersedes it.
+    """
+
+    statement: Statement
+    statement_digest: str
+    sequence: int
+    keyid: str
+    signed_at: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedRecord:
+    """A stored version of a record with its digest and the night that made it."""
+
+    record: Record
+    version: int
+    digest: str
+    night: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedDossier:
+    """A stored version of a dossier with its digest and the night that made it."""
+
+    dossier: Dossier
+    version: int
+    digest: str
+    night: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPage:
+    """What the pages print about a check; taken from its class."""
+
+    id: str
+    family: str
+    question: str
+    why: str
+    method: str
+    leaves_out: str
+    severity: str
+    lifecycle: str
+    subject: str
+    controls: tuple[str, ...]
+    params: tuple[Mapping[str, Any], ...]
+    remediation: str
+    waivable: bool
+    examples: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteData:
+    """Everything the site shows.
+
+    Attributes:
+        organisation: Name, parties and contact points, as declared tonight.
+        languages: Languages to render, the controlling one first.
+        nights: All attempts, newest night first.
+        records: Activity id to its versions, oldest first.
+        dossiers: Model id to its versions, oldest first.
+        assessments: (``record/id`` or ``dossier/id``, night) to the assessment of the current
+            attempt.
+        checks: Check id to what is printed about it.
+        catalogue: Controls, legal dates and labels.
+        store: ``demonstration`` or ``production``.
+        write_protection: Mode and date until which the newest entry is protected.
+    """
+
+    organisation: Mapping[str, Any]
+    languages: tuple[str, ...]
+    nights: tuple[SignedNight, ...]
+    records: Mapping[str, tuple[VersionedRecord, ...]]
+    dossiers: Mapping[str, tuple[VersionedDossier, ...]]
+    assessments: Mapping[tuple[str, str], Assessment]
+    checks: Mapping[str, CheckPage]
+    catalogue: ControlCatalogue = field(default_factory=ControlCatalogue)
+    store: str = "demonstration"
+    write_protection: str = ""
