@@ -40,7 +40,6 @@ from nachweis.domain.manifest import (
 from nachweis.domain.night import Night
 from nachweis.domain.observation import Observations, Request, Source, WindowName
 
-
 _GROWING_ROLES = frozenset(
     {DataSetRole.SCORING_LOG, DataSetRole.OUTCOMES, DataSetRole.REVIEWS, DataSetRole.DIALOGUES}
 )
