@@ -1,0 +1,257 @@
+"""Manifests: every problem is reported with file, line, field, and what to do."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nachweis import registry
+from nachweis.domain.errors import ManifestError
+from nachweis.pipeline.lint import lint, pattern_problem
+from nachweis.pipeline.load import load_world, schemas
+from nachweis.pipeline.yaml_files import read_yaml
+from nachweis.settings import PACKAGE_ROOT, Settings
+
+ORGANISATION = """
+id: example
+controller: {legal_name: Example, address: "Street 1", country: DE, email: privacy@example.com}
+roles:
+  - {id: owner, title: {en: Owner}}
+countries: [DE]
+establishment: DE
+languages: [en]
+"""
+DATA_SET = """
+id: log
+role: scoring_log
+location: data/log.parquet
+columns:
+  - {name: id, type: string}
+  - {name: score, type: number}
+fields: {score: score}
+"""
+MODEL = """
+id: propensity
+title: {en: Propensity}
+kind: binary
+unit: person
+stage: draft
+owner: owner
+activities: [marketing]
+data: {scoring_log: log}
+"""
+ACTIVITY = """
+id: marketing
+title: {en: Marketing}
+owner: owner
+models: [propensity]
+no_transfers: true
+purposes:
+  - {id: ads, text: {en: Advertising}, models: [propensity]}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    files = {
+        "manifests/organisation.yaml": ORGANISATION,
+        "manifests/datasets/log.yaml": DATA_SET,
+        "manifests/models/propensity.yaml": MODEL,
+        "manifests/activities/marketing.yaml": ACTIVITY,
+    }
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    return tmp_path
+
+
+def write(world: Path, name: str, text: str) -> None:
+    path = world / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text).lstrip(), encoding="utf-8")
+
+
+def problems(world: Path) -> list[str]:
+    settings = Settings(world=str(world), state=world / "state")
+    return [str(problem) for problem in lint(settings, registry.checks())]
+
+
+def test_a_correct_world_has_no_problems(world: Path) -> None:
+    assert problems(world) == []
+
+
+def test_all_problems_are_reported_at_once(world: Path) -> None:
+    write(world, "manifests/models/propensity.yaml", MODEL + "colour: red\nlimits: {en: ''}\n")
+    write(world, "manifests/datasets/log.yaml", DATA_SET.replace("scoring_log", "scoring_logs"))
+    found = problems(world)
+    assert any("models/propensity.yaml:9 colour: unknown field 'colour'" in text for text in found)
+    assert any("limits: empty text for en" in text for text in found)
+    assert any("datasets/log.yaml:2 role: not an allowed value" in text for text in found)
+    assert any("scoring_log" in text and "allowed:" in text for text in found)
+
+
+def test_an_unknown_field_is_answered_with_the_nearest_known_one(world: Path) -> None:
+    write(world, "manifests/datasets/log.yaml", DATA_SET.replace("location:", "locaton:"))
+    (unknown,) = [text for text in problems(world) if "locaton" in text]
+    assert 'Did you mean "location"?' in unknown
+    assert "datasets/log.yaml:3" in unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id: a\nid: b\n", "the key 'id' stands here twice"),
+        ("a: &x [1]\nb: *x\n", "an alias"),
+        ("a: !!python/object:os.system x\n", "a YAML tag is used"),
+        ("a: !custom x\n", "a YAML tag is used"),
+        ("a: [1, 2\n", "not valid YAML"),
+        ("", "the file is empty"),
+        ("- 1\n", None),
+    ],
+)
+def test_yaml_form(tmp_path: Path, text: str, said: str | None) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(text)
+    found = read_yaml(path).problems
+    assert (said is None and not found) or any(said in problem.what for problem in found)
+
+
+def test_an_anchor_bomb_is_refused_quickly_and_without_expansion(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines))
+    document = read_yaml(path)
+    assert any("alias" in problem.what for problem in document.problems)
+
+
+def test_values_are_read_by_yaml_1_2(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text("country: NO\nanswer: yes\ntime: 12:30\ncode: '007'\nreal: 1e3\nflag: true\n")
+    assert read_yaml(path).data == {
+        "country": "NO",
+        "answer": "yes",
+        "time": "12:30",
+        "code": "007",
+        "real": 1000.0,
+        "flag": True,
+    }
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_make_the_reader_raise(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_bytes(raw)
+    document = read_yaml(path)
+    assert document.problems or document.data is not None or raw.strip() != b""
+
+
+def test_an_id_that_leaves_its_folder_is_refused(world: Path) -> None:
+    write(world, "manifests/models/propensity.yaml", MODEL.replace("id: propensity", "id: ../x"))
+    assert any("models/propensity.yaml:1 id" in text for text in problems(world))
+
+
+def test_a_location_with_dots_is_refused(world: Path) -> None:
+    write(world, "manifests/datasets/log.yaml", DATA_SET.replace("data/log", "../log"))
+    assert any("leaves its folder" in text for text in problems(world))
+
+
+def test_dangling_references_are_named_with_the_valid_ones(world: Path) -> None:
+    write(
+        world,
+        "manifests/models/propensity.yaml",
+        MODEL.replace("scoring_log: log", "scoring_log: lug"),
+    )
+    (text,) = [text for text in problems(world) if "lug" in text]
+    assert "there is no data set 'lug'" in text
+    assert 'Did you mean "log"?' in text
+    assert "allowed: log" in text
+
+
+def test_a_broken_model_does_not_hide_the_others(world: Path) -> None:
+    write(world, "manifests/models/other.yaml", MODEL.replace("propensity", "other"))
+    write(world, "manifests/models/propensity.yaml", "id: [")
+    loaded = load_world(Settings(world=str(world), state=world / "state"))
+    assert list(loaded.world.models) == ["other"]
+    assert loaded.problems
+
+
+def test_without_an_organisation_nothing_runs(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"organisation\.yaml"):
+        load_world(Settings(world=str(tmp_path), state=tmp_path))
+
+
+def test_texts_must_be_in_every_language_of_the_organisation(world: Path) -> None:
+    write(world, "manifests/organisation.yaml", ORGANISATION.replace("[en]", "[en, da]"))
+    assert any("marketing.yaml:2 title: the text lacks da" in text for text in problems(world))
+
+
+def test_check_parameters_are_validated(world: Path) -> None:
+    write(
+        world,
+        "manifests/models/propensity.yaml",
+        MODEL + "checks:\n  selection_rate_parity_held: {min_ratio: high, min_rato: 0.9}\n",
+    )
+    found = "\n".join(problems(world))
+    assert "must be a number" in found
+    assert "no parameter 'min_rato'" in found
+
+
+def test_waivers_of_permission_checks_are_refused(world: Path) -> None:
+    write(
+        world,
+        "manifests/waivers/late.yaml",
+        """
+        id: late
+        check: contact_permission_held_for_audience
+        subject: model/propensity
+        role: owner
+        reason: {en: Not yet}
+        from: 2026-01-01
+        until: 2026-02-01
+        """,
+    )
+    assert any("cannot be waived" in text for text in problems(world))
+
+
+def test_a_waiver_of_more_than_ninety_days_is_refused(world: Path) -> None:
+    write(
+        world,
+        "manifests/waivers/long.yaml",
+        """
+        id: long
+        check: groups_large_enough
+        subject: model/propensity
+        role: owner
+        reason: {en: Small pilot}
+        from: 2026-01-01
+        until: 2026-06-01
+        """,
+    )
+    assert any("at most 90 days" in text for text in problems(world))
+
+
+def test_error_texts_do_not_repeat_the_offending_value(world: Path) -> None:
+    write(world, "manifests/models/propensity.yaml", MODEL.replace("binary", "anna@example.com"))
+    assert not any("anna@example.com" in text for text in problems(world))
+
+
+@pytest.mark.parametrize("pattern", ["(?=x)y", r"(a)\1", "a++", "(?<!x)y"])
+def test_patterns_outside_the_common_subset_are_refused(pattern: str) -> None:
+    assert pattern_problem(pattern) is not None
+
+
+@pytest.mark.parametrize("pattern", [r"^[A-Z]{2}\d+$", "a|b", "(?:x)+", "(?i)abc"])
+def test_ordinary_patterns_are_accepted(pattern: str) -> None:
+    assert pattern_problem(pattern) is None
+
+
+def test_stored_schemas_are_the_generated_ones() -> None:
+    folder = PACKAGE_ROOT / "manifests" / "schema"
+    stored = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    assert stored == schemas(), "run `nachweis lint --write-schemas`"
