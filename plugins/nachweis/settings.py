@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     signer_public_key: str | None = Field(
         default=None, description="public key file or URI for signers that need one"
     )
+    signer_pin: SecretStr | None = Field(default=None, description="PIN of an hsm: signer")
     code_version: str | None = Field(
         default=None, description="commit or image digest; empty = asked of git, else unknown"
     )

@@ -1,0 +1,395 @@
+"""Signatures: DSSE envelopes by securesystemslib signers, with keys named by their fingerprint.
+
+The id of a key is the SHA-256 of its DER-encoded public part, so that an id cannot be claimed for
+another key and anybody can compute it: ``openssl pkey -pubin -outform DER | sha256sum``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nachweis.domain.canonical import canonical_bytes, parse
+from nachweis.domain.errors import IntegrityError, NachweisError, SettingsError
+from nachweis.settings import Settings
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key, Signer
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+LARGEST_ENVELOPE = 64 * 1024
+SCHEMES = ("awskms", "file2", "hsm", "hv")
+"""Kinds of signer that ``NACHWEIS_SIGNER`` may name."""
+
+KEY_FILE = "ledger.pem"
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A payload and the keys whose signatures on it verified.
+
+    Attributes:
+        payload: Signed bytes, canonical JSON.
+        keyids: Fingerprints of the accepted keys.
+    """
+
+    payload: bytes
+    keyids: frozenset[str]
+
+
+# ------------------------------------------------------------------------------- public keys
+
+
+def load_public_key(pem: str | bytes) -> Key:
+    """Read a public key; its id is its fingerprint.
+
+    Args:
+        pem: PEM-encoded SubjectPublicKeyInfo: Ed25519, ECDSA on a NIST curve, or RSA.
+
+    Returns:
+        The key.
+
+    Raises:
+        SettingsError: If it is not such a key.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from securesystemslib.signer import SSlibKey
+
+    content = pem.encode() if isinstance(pem, str) else pem
+    try:
+        public = serialization.load_pem_public_key(content)
+        return SSlibKey.from_crypto(public, keyid=_fingerprint(public))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise SettingsError(
+            f"not a usable public key ({type(error).__name__})",
+            remedy="give a PEM file that begins with -----BEGIN PUBLIC KEY-----",
+        ) from error
+
+
+def public_key_pem(key: Key) -> str:
+    """PEM form of a public key, for export and for the ledger."""
+    from cryptography.hazmat.primitives import serialization
+
+    return (
+        _public_part(key)
+        .public_bytes(  # type: ignore[no-any-return]
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        .decode()
+    )
+
+
+def fingerprint(pem: str | bytes) -> str:
+    """SHA-256 of a public key's DER form, as 64 hexadecimal characters.
+
+    Args:
+        pem: PEM-encoded public key.
+
+    Returns:
+        What an auditor pins.
+    """
+    key_id: str = load_public_key(pem).keyid
+    return key_id
+
+
+def pinned(source: str | Path) -> str:
+    """Read a pinned trust root: a fingerprint, or a file with a public key.
+
+    Args:
+        source: 64 hexadecimal characters, or the path of a PEM file.
+
+    Returns:
+        The fingerprint.
+
+    Raises:
+        SettingsError: If it is neither.
+    """
+    if _FINGERPRINT.fullmatch(str(source)):
+        return str(source)
+    path = Path(source)
+    try:
+        return fingerprint(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"the trusted key cannot be read ({type(error).__name__})",
+            where=str(path),
+            remedy="give the path of a public key or its SHA-256 fingerprint",
+        ) from error
+
+
+def _public_part(key: Any) -> Any:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    value = key.keyval["public"]
+    if key.keytype == "ed25519":
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(value))
+    return serialization.load_pem_public_key(value.encode())
+
+
+def _fingerprint(public: Any) -> str:
+    from cryptography.hazmat.primitives import serialization
+
+    der = public.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(der).hexdigest()
+
+
+# ------------------------------------------------------------------------------ private keys
+
+
+def generate_key(path: Path) -> Path:
+    """Generate an Ed25519 key pair: the private file for its owner only, ``.pub`` beside it.
+
+    Of several processes that generate at the same time one wins, and all use its key.
+
+    Args:
+        path: Where the private key goes, PKCS#8 PEM.
+
+    Returns:
+        The path, which then exists.
+
+    Raises:
+        SettingsError: If the folder is not writable.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private = Ed25519PrivateKey.generate()
+    content = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    except OSError as error:
+        raise SettingsError(
+            f"a signing key cannot be written ({type(error).__name__})", where=str(path.parent)
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    path.with_suffix(".pub").write_text(public_key_pem(_file_signer(path).public_key))
+    return path
+
+
+def open_signer(settings: Settings) -> Signer:
+    """Open the signer that the settings name.
+
+    Args:
+        settings: ``signer`` is a URI; without one, demonstration mode uses a key of its own in
+            the state folder and generates it the first time.
+
+    Returns:
+        A signer whose public key's id is its fingerprint.
+
+    Raises:
+        SettingsError: If production names no signer, or the signer cannot be opened.
+    """
+    if settings.signer is None:
+        if settings.mode == "production":
+            raise SettingsError(
+                "production needs an explicit signer",
+                where="NACHWEIS_SIGNER",
+                remedy="set it to a URI such as file2:/etc/nachweis/ledger.pem or awskms:<key id>",
+                valid=[f"{scheme}:" for scheme in SCHEMES],
+            )
+        path = settings.state / "keys" / KEY_FILE
+        return _file_signer(path if path.exists() else generate_key(path))
+    scheme = settings.signer.partition(":")[0]
+    if scheme not in SCHEMES:
+        raise SettingsError(
+            "the signer's URI has an unknown scheme",
+            where="NACHWEIS_SIGNER",
+            valid=[f"{name}:" for name in SCHEMES],
+        )
+    if scheme == "file2":
+        return _file_signer(_file_of(settings.signer))
+    return _remote_signer(settings.signer, settings)
+
+
+def _file_of(uri: str) -> Path:
+    from urllib.parse import unquote, urlparse
+
+    parsed = urlparse(uri)
+    if parsed.netloc or not parsed.path:
+        raise SettingsError(
+            "the signer's URI names no file on this machine",
+            where="NACHWEIS_SIGNER",
+            remedy="write file2:/absolute/path/to/key.pem",
+        )
+    return Path(unquote(parsed.path))
+
+
+def _file_signer(path: Path) -> Signer:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner, SSlibKey
+
+    where = str(path)
+    try:
+        if path.stat().st_mode & 0o007:
+            raise SettingsError(
+                "everybody on this machine may use the signing key",
+                where=where,
+                remedy="take the permissions away from others: chmod 600",
+            )
+        private = load_pem_private_key(path.read_bytes(), None)
+        public = private.public_key()
+        return CryptoSigner(private, SSlibKey.from_crypto(public, keyid=_fingerprint(public)))
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"the signing key cannot be used ({type(error).__name__})",
+            where=where,
+            remedy="give an unencrypted PKCS#8 PEM file: Ed25519, ECDSA or RSA",
+        ) from error
+
+
+def _remote_signer(uri: str, settings: Settings) -> Signer:
+    """A signer whose private key stays elsewhere; its library speaks to it."""
+    from securesystemslib.exceptions import UnsupportedLibraryError
+    from securesystemslib.signer import Signer
+
+    if settings.signer_public_key is None:
+        raise SettingsError(
+            "this signer needs its public key",
+            where="NACHWEIS_SIGNER_PUBLIC_KEY",
+            remedy="export the public key as a PEM file and give its path",
+        )
+    try:
+        pem = Path(settings.signer_public_key).read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"the signer's public key cannot be read ({type(error).__name__})",
+            where=settings.signer_public_key,
+        ) from error
+
+    def secret(name: str) -> str:
+        if settings.signer_pin is None:
+            raise SettingsError(f"the signer asks for its {name}", where="NACHWEIS_SIGNER_PIN")
+        return settings.signer_pin.get_secret_value()
+
+    try:
+        return Signer.from_priv_key_uri(uri, load_public_key(pem), secret)
+    except UnsupportedLibraryError as error:
+        raise SettingsError(
+            "the signer's client library is not installed",
+            where="NACHWEIS_SIGNER",
+            remedy="awskms: needs boto3, hv: needs hvac, hsm: needs PyKCS11 and asn1crypto",
+        ) from error
+    except ValueError as error:
+        raise SettingsError("the signer's URI is malformed", where="NACHWEIS_SIGNER") from error
+
+
+# --------------------------------------------------------------------------------- envelopes
+
+
+def sign(signer: Signer, payload: bytes, *others: Signer) -> bytes:
+    """Sign a payload.
+
+    Args:
+        signer: The signer.
+        payload: Canonical JSON bytes.
+        *others: Further signers, for a new key that takes over.
+
+    Returns:
+        A DSSE envelope as canonical JSON.
+
+    Raises:
+        NachweisError: If a remote signer fails.
+    """
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error
+
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    for one in (signer, *others):
+        try:
+            envelope.sign(one)
+        except (Error, OSError, ValueError) as error:
+            raise NachweisError(
+                f"the signer failed ({type(error).__name__})",
+                where="NACHWEIS_SIGNER",
+                remedy="check that the key service can be reached and allows signing",
+            ) from error
+    return canonical_bytes(envelope.to_dict())
+
+
+def open_envelope(envelope: bytes) -> bytes:
+    """Read the payload without looking at its signatures.
+
+    Args:
+        envelope: DSSE envelope.
+
+    Returns:
+        Payload bytes.
+
+    Raises:
+        IntegrityError: If it is not an envelope of an in-toto statement in canonical JSON.
+    """
+    payload: bytes = _envelope(envelope).payload
+    return payload
+
+
+def verify_envelope(envelope: bytes, keys: Mapping[str, Key]) -> Verified:
+    """Verify an envelope.
+
+    Args:
+        envelope: DSSE envelope.
+        keys: Keys that may have signed it, by fingerprint.
+
+    Returns:
+        Its payload and the keys that signed it; at least one.
+
+    Raises:
+        IntegrityError: If it is malformed, or no signature of these keys verifies.
+    """
+    from securesystemslib.exceptions import VerificationError
+
+    parsed = _envelope(envelope)
+    accepted = set()
+    for keyid in parsed.signatures:
+        if keyid in keys:
+            try:
+                keys[keyid].verify_signature(parsed.signatures[keyid], parsed.pae())
+            except VerificationError as error:
+                raise IntegrityError("a signature of a known key does not verify") from error
+            accepted.add(keyid)
+    if not accepted:
+        raise IntegrityError("no key that is valid here signed the envelope")
+    return Verified(parsed.payload, frozenset(accepted))
+
+
+def _envelope(content: bytes) -> Any:
+    from securesystemslib.dsse import Envelope
+
+    if len(content) > LARGEST_ENVELOPE:
+        raise IntegrityError("a signed envelope is larger than allowed")
+    try:
+        envelope = Envelope.from_dict(parse(content))
+        canonical = canonical_bytes(parse(envelope.payload)) == envelope.payload
+    except (NachweisError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"not a signed envelope ({type(error).__name__})") from error
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise IntegrityError("the envelope's payload is not an in-toto statement")
+    if not canonical:
+        raise IntegrityError("the envelope's payload is not canonical JSON")
+    if any(_FINGERPRINT.fullmatch(keyid) is None for keyid in envelope.signatures):
+        raise IntegrityError("a signature names its key by something other than a fingerprint")
+    return envelope
