@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ GUESSES: tuple[Guess, ...] = (
           "pd:OfficialID", r"cpr|ssn|steuerid|steuer|passport|pas", direct_identifier=True),
     Guess("bank-account", {"en": "Bank account", "de": "Bankverbindung", "da": "Bankkonto"},
           "pd:BankAccount", r"iban|bic|konto|account", direct_identifier=True),
+    Guess("online-identifier",
+          {"en": "Online identifier", "de": "Online-Kennung", "da": "Onlineidentifikator"},
+          "pd:IPAddress", r"ip|cookie|device|idfa|gaid", direct_identifier=True),
     Guess("address", {"en": "Postal address", "de": "Postanschrift", "da": "Postadresse"},
           "pd:PostalCode",
           r"street|strasse|straße|vej|gade|address|adresse|zip|plz|post(code|nr|leitzahl)?|city|ort|by"),
@@ -53,9 +57,6 @@ GUESSES: tuple[Guess, ...] = (
           "pd:Age", r"age|alter|alder|birth|dob|geburt(sdatum)?|fødsel(sdato)?|foedsel"),
     Guess("gender", {"en": "Gender", "de": "Geschlecht", "da": "Køn"}, "pd:Gender",
           r"gender|sex|geschlecht|køn|koen"),
-    Guess("online-identifier",
-          {"en": "Online identifier", "de": "Online-Kennung", "da": "Onlineidentifikator"},
-          "pd:IPAddress", r"ip|cookie|device|idfa|gaid", direct_identifier=True),
     Guess("purchases", {"en": "Purchases and orders", "de": "Käufe und Bestellungen",
                         "da": "Køb og ordrer"},
           "pd:PurchasesAndSpendingHabit",
@@ -78,7 +79,10 @@ _FIELDS: Mapping[str, str] = {
     "arm": r"arm|treatment|variant",
     "model_version": r"model_version|version",
 }
-_TIME = r"(scored|created|event|updated|decided|time)(_?(at|on|time|date))?|timestamp|ts|date|datum|dato"
+_TIME = (
+    r"(scored|created|event|updated|decided|time)(_?(at|on|time|date))?"
+    r"|timestamp|ts|date|datum|dato"
+)
 
 
 def _parts(name: str) -> list[str]:
@@ -99,7 +103,7 @@ def guess_category(name: str) -> Guess | None:
     candidates = {
         *parts,
         "".join(parts),
-        *("".join(pair) for pair in zip(parts, parts[1:], strict=False)),
+        *("".join(pair) for pair in pairwise(parts)),
     }
     for guess in GUESSES:
         if any(re.fullmatch(guess.names, part) for part in candidates):
