@@ -79,13 +79,10 @@ def public_key_pem(key: Key) -> str:
     """PEM form of a public key, for export and for the ledger."""
     from cryptography.hazmat.primitives import serialization
 
-    return (
-        _public_part(key)
-        .public_bytes(  # type: ignore[no-any-return]
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        .decode()
+    pem: bytes = _public_part(key).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return pem.decode()
 
 
 def fingerprint(pem: str | bytes) -> str:
@@ -296,6 +293,14 @@ def _remote_signer(uri: str, settings: Settings) -> Signer:
         ) from error
     except ValueError as error:
         raise SettingsError("the signer's URI is malformed", where="NACHWEIS_SIGNER") from error
+    except NachweisError:
+        raise
+    except Exception as error:
+        raise SettingsError(
+            f"the signer cannot be opened ({type(error).__name__})",
+            where="NACHWEIS_SIGNER",
+            remedy="check that the key service can be reached and knows the key",
+        ) from error
 
 
 # --------------------------------------------------------------------------------- envelopes
@@ -316,13 +321,14 @@ def sign(signer: Signer, payload: bytes, *others: Signer) -> bytes:
         NachweisError: If a remote signer fails.
     """
     from securesystemslib.dsse import Envelope
-    from securesystemslib.exceptions import Error
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     for one in (signer, *others):
         try:
             envelope.sign(one)
-        except (Error, OSError, ValueError) as error:
+        except NachweisError:
+            raise
+        except Exception as error:
             raise NachweisError(
                 f"the signer failed ({type(error).__name__})",
                 where="NACHWEIS_SIGNER",
