@@ -1,0 +1,186 @@
+"""A night's summary: the JSON that tasks hand on, its text for a terminal, and the message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from nachweis.domain.finding import Finding, Outcome, Severity
+from nachweis.domain.manifest.organisation import NotificationPolicy
+
+
+class NewVersion(BaseModel):
+    """A record or dossier version that this night wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    id: str
+    version: int
+
+
+class OpenFinding(BaseModel):
+    """A failure or crash, without its numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    subject: str
+    column: str | None
+    outcome: str
+    severity: str
+    state: str
+
+
+class NightSummary(BaseModel):
+    """What a night ended with.
+
+    ``repeated`` is true if the same inputs had been signed before and nothing was changed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    night: str
+    attempt: str
+    repeated: bool = False
+    models: int
+    data_sets: int
+    counts: dict[str, int]
+    """Outcome to number of findings."""
+    open: tuple[OpenFinding, ...]
+    """Failures and crashes, worst first."""
+    blind: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    versions: tuple[NewVersion, ...] = ()
+    """Versions this night wrote."""
+    sequence: int
+    chain_ok: bool
+    chain_problems: tuple[str, ...] = ()
+    site: str = ""
+    store: str = "demonstration"
+    manifest_problems: int = 0
+
+    @property
+    def worst(self) -> Severity | None:
+        """Severity of the worst open finding, or None."""
+        return max(
+            (Severity(item.severity) for item in self.open), key=lambda s: s.rank, default=None
+        )
+
+
+def open_by_severity(findings: Sequence[Finding]) -> dict[str, int]:
+    """Number of failures and crashes per severity, the most severe first."""
+    return {
+        severity.value: sum(1 for f in findings if f.is_open and f.severity is severity)
+        for severity in reversed(Severity)
+    }
+
+
+def summary_text(summary: NightSummary) -> str:
+    """The end of ``make nightly``, for a person at a terminal.
+
+    Args:
+        summary: The summary.
+
+    Returns:
+        Plain text, several lines, the worst first.
+    """
+    counts = ", ".join(
+        f"{summary.counts.get(outcome.value, 0)} {outcome.value.replace('_', ' ')}"
+        for outcome in (
+            Outcome.FAIL,
+            Outcome.ERROR,
+            Outcome.NOT_AVAILABLE,
+            Outcome.NOT_APPLICABLE,
+            Outcome.PASS,
+        )
+    )
+    lines = [
+        f"Night      {summary.night} (attempt {summary.attempt})",
+        f"Covered    {summary.models} models, {summary.data_sets} data sets",
+        f"Findings   {counts}",
+    ]
+    for item in summary.open:
+        column = f" [{item.column}]" if item.column else ""
+        lines.append(
+            f"           {item.severity:<8} {item.outcome:<5} {item.check} "
+            f"on {item.subject}{column} ({item.state})"
+        )
+    if summary.blind:
+        lines.append(f"Blind      {', '.join(summary.blind)}")
+    for item in summary.not_run:
+        lines.append(f"Not run    {item}")
+    for item in summary.blocked:
+        lines.append(f"Held back  {item}")
+    if summary.repeated:
+        lines.append(
+            "Versions   nothing changed: this night was signed before from the same inputs"
+        )
+    elif summary.versions:
+        written = ", ".join(f"{v.kind} {v.id} v{v.version}" for v in summary.versions)
+        lines.append(f"Versions   {len(summary.versions)} written: {written}")
+    else:
+        lines.append("Versions   none written: nothing normative changed")
+    verified = "verifies" if summary.chain_ok else "DOES NOT VERIFY"
+    lines.append(f"Ledger     sequence {summary.sequence}; the chain {verified}")
+    lines += [f"           {problem}" for problem in summary.chain_problems[:10]]
+    if summary.manifest_problems:
+        lines.append(f"Manifests  {summary.manifest_problems} problems; see `nachweis lint`")
+    if summary.store == "demonstration":
+        lines.append("Store      demonstration: embedded, write-protected for one day")
+    if summary.site:
+        lines.append(f"Site       {summary.site}")
+    return "\n".join(lines)
+
+
+def message(
+    summary: NightSummary, policy: NotificationPolicy, link: str | None
+) -> tuple[str, str] | None:
+    """The night's one message: counts and a link only.
+
+    Args:
+        summary: The summary.
+        policy: Whom to tell, and from which severity on.
+        link: Where people open the site.
+
+    Returns:
+        Subject and body, or None if there is nothing new to tell.
+    """
+    least = Severity(policy.minimum_severity).rank
+    fresh = [
+        item
+        for item in summary.open
+        if item.state == "new"
+        and (item.outcome == "error" or Severity(item.severity).rank >= least)
+    ]
+    alarms = bool(summary.blind or summary.blocked or not summary.chain_ok)
+    if summary.repeated or not (fresh or alarms):
+        return None
+    by_severity = _tally([item.severity for item in fresh])
+    parts = [f"{count} {severity}" for severity, count in by_severity.items()]
+    if summary.blind:
+        parts.append(f"{len(summary.blind)} blind")
+    if summary.blocked:
+        parts.append(f"{len(summary.blocked)} held back")
+    if not summary.chain_ok:
+        parts.append("chain does not verify")
+    subject = f"Nachweis {summary.night}: {', '.join(parts)}"
+    by_check = _tally([item.check for item in fresh])
+    body = [
+        f"Night {summary.night}: {len(fresh)} new findings that need a person.",
+        *(f"  {count} x {check}" for check, count in by_check.items()),
+        f"Record versions written: {len(summary.versions)}. Ledger sequence: {summary.sequence}.",
+    ]
+    if not summary.chain_ok:
+        body.append("The chain of signed entries does not verify.")
+    if link:
+        body.append(f"{link.rstrip('/')}/nights/{summary.night}.html")
+    return subject, "\n".join(body) + "\n"
+
+
+def _tally(names: Sequence[str]) -> Mapping[str, int]:
+    order = {severity.value: -severity.rank for severity in Severity}
+    found = {name: names.count(name) for name in names}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 0), item[0])))
