@@ -110,10 +110,8 @@ def summary_text(summary: NightSummary) -> str:
         )
     if summary.blind:
         lines.append(f"Blind      {', '.join(summary.blind)}")
-    for item in summary.not_run:
-        lines.append(f"Not run    {item}")
-    for item in summary.blocked:
-        lines.append(f"Held back  {item}")
+    lines += [f"Not run    {what}" for what in summary.not_run]
+    lines += [f"Held back  {place}" for place in summary.blocked]
     if summary.repeated:
         lines.append(
             "Versions   nothing changed: this night was signed before from the same inputs"
