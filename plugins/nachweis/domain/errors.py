@@ -57,6 +57,10 @@ class DataError(NachweisError):
     """A data set is missing, unreadable or not of its declared form."""
 
 
+class UndefinedError(NachweisError):
+    """A statistic is not defined for these data; a check reports it as ``not_available``."""
+
+
 class BudgetExceededError(NachweisError):
     """A task sent more queries to a data set's window than the plan allows."""
 

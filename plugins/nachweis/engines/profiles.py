@@ -160,11 +160,11 @@ def rebin(profile: ColumnProfile, bins: int = MAX_BINS) -> ColumnProfile:
     """
     if profile.kind == "categorical" or len(profile.support) <= bins:
         return profile
-    upper = np.cumsum(profile.counts)
     # The middle of a value's rows decides its bin: a heavy value cannot straddle two.
-    middle = upper - (profile.counts + 1) // 2
-    bin_of = middle * bins // int(upper[-1])
-    starts = np.flatnonzero(np.r_[True, bin_of[1:] != bin_of[:-1]])
+    middle = np.cumsum(profile.counts) - (profile.counts + 1) // 2
+    edges = -(-np.arange(bins, dtype=np.int64) * profile.valid // bins)
+    starts = np.unique(np.searchsorted(middle, edges))
+    starts = starts[starts < len(middle)]
     counts = np.add.reduceat(profile.counts, starts)
     # Offsets from the bin's first value keep the sums small where values lie far from zero.
     base = np.repeat(profile.support[starts], np.diff(np.r_[starts, len(middle)]))

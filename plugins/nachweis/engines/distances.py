@@ -1,0 +1,281 @@
+"""Distances and two-sample tests between column profiles, equal in value to Evidently's.
+
+Every method takes two profiles and returns a number together with the cells it looked at. Nulls
+and infinities are no part of a profile's support, so they are left out, as Evidently does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nachweis.domain.errors import NachweisError, UndefinedError, suggestion
+from nachweis.domain.observation import ColumnProfile
+from nachweis.engines.shares import (
+    Floats,
+    binned_shares,
+    counts_by_value,
+    hellinger,
+    jensen_shannon,
+    kullback_leibler,
+    population_stability,
+    shares_by_value,
+    sturges_edges,
+    support_range,
+    value_or_bin_shares,
+)
+
+PARITY = "equals Evidently 0.7.23"
+_LARGEST_EXACT_KS = 10_000  # scipy's ks_2samp turns to the asymptotic distribution above
+_LARGEST_EXACT_SCALE = 2**62
+SMALLEST_SPREAD = 0.001  # Evidently's floor of the standard deviation
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A method's number and what it looked at, for the recipe.
+
+    Attributes:
+        value: Distance or p-value.
+        cells: The cells, bins or points compared, in words.
+    """
+
+    value: float
+    cells: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A drift method.
+
+    Attributes:
+        name: Evidently's name of the method.
+        title: What it is called in a recipe.
+        threshold: Evidently's default threshold.
+        rule: When the column counts as drifted: the number is ``below``, ``at_most`` or
+            ``at_least`` the threshold.
+        kinds: Kinds of column it is defined for.
+        score: Computes it from the reference's and the current profile.
+        kernel: For methods on shares of cells: the distance from the shares themselves, which may
+            have leading axes; None for the others.
+    """
+
+    name: str
+    title: str
+    threshold: float
+    rule: Literal["below", "at_most", "at_least"]
+    kinds: tuple[str, ...]
+    score: Callable[[ColumnProfile, ColumnProfile], Score]
+    kernel: Callable[[Floats, Floats], Floats] | None = None
+
+    @property
+    def is_p_value(self) -> bool:
+        """Whether the number is a p-value, small where the column drifted."""
+        return self.rule != "at_least"
+
+    def drifted(self, value: float, threshold: float) -> bool:
+        """Apply the rule.
+
+        Args:
+            value: Distance or p-value.
+            threshold: The limit.
+
+        Returns:
+            Whether the column counts as drifted.
+        """
+        if self.rule == "below":
+            return value < threshold
+        return value <= threshold if self.rule == "at_most" else value >= threshold
+
+
+# ------------------------------------------------------------------------------------- methods
+
+
+def _on_shares(
+    kernel: Callable[[Floats, Floats], Floats], note: str
+) -> Callable[[ColumnProfile, ColumnProfile], Score]:
+    def score(reference: ColumnProfile, current: ColumnProfile) -> Score:
+        p, q, cells = value_or_bin_shares(reference, current)
+        return Score(float(kernel(p, q)), f"{cells}; {note}")
+
+    return score
+
+
+def _hellinger(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """Hellinger distance; Evidently lays its bins over the distinct values, however few."""
+    if reference.kind == "categorical":
+        p, q = shares_by_value(reference, current)
+        return Score(float(hellinger(p, q)), f"{len(p)} values")
+    low, high = support_range(reference, current)
+    distinct = len(np.union1d(reference.support, current.support))
+    edges = sturges_edges(low, high, distinct)
+    p, q = binned_shares(reference, edges), binned_shares(current, edges)
+    return Score(
+        float(hellinger(p, q)),
+        f"{len(edges) - 1} equal-width Sturges bins over the distinct values",
+    )
+
+
+def standard_deviation(profile: ColumnProfile) -> float:
+    """Population standard deviation of a numeric profile."""
+    mean = float(np.sum(profile.support * profile.counts)) / profile.valid
+    deviation = profile.support - mean
+    np.square(deviation, out=deviation)
+    deviation *= profile.counts
+    return float(np.sqrt(np.sum(deviation) / profile.valid))
+
+
+def _wasserstein(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """First Wasserstein distance over the reference's standard deviation."""
+    points, difference = _difference_of_distributions(reference, current)
+    np.abs(difference, out=difference)
+    difference[:-1] *= np.diff(points)
+    distance = float(np.sum(difference[:-1]))
+    spread = max(standard_deviation(reference), SMALLEST_SPREAD)
+    return Score(distance / spread, "all values; divided by max(reference std, 0.001)")
+
+
+def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """Two-sided K-S p-value: exact up to 10,000 rows, then scipy's asymptotic distribution."""
+    from scipy import stats
+
+    if max(reference.valid, current.valid) <= _LARGEST_EXACT_KS:
+        rows = [np.repeat(profile.support, profile.counts) for profile in (reference, current)]
+        return Score(float(stats.ks_2samp(*rows).pvalue), "all values; exact distribution")
+    points, difference = _difference_of_distributions(reference, current)
+    np.abs(difference, out=difference)
+    # Of equal points only the last one carries all their rows.
+    statistic = float(np.max(difference, where=np.diff(points, append=np.inf) > 0, initial=0.0))
+    larger, smaller = (
+        float(max(reference.valid, current.valid)),
+        float(min(reference.valid, current.valid)),
+    )
+    effective = np.round(larger * smaller / (larger + smaller))
+    p_value = float(np.clip(stats.kstwo.sf(statistic, effective), 0, 1))
+    return Score(p_value, "all values; asymptotic distribution")
+
+
+def _difference_of_distributions(
+    reference: ColumnProfile, current: ColumnProfile
+) -> tuple[Floats, Floats]:
+    """All points in order, and reference's minus current's distribution function there.
+
+    A point that both profiles have stands twice; the second entry holds the full difference.
+    """
+    points = np.concatenate([reference.support, current.support])
+    order = np.argsort(points, kind="stable")  # two sorted runs: merged in linear time
+    # Scaled to whole numbers the running difference is exact, however many rows there are.
+    scale = reference.valid * current.valid
+    whole = np.int64 if scale < _LARGEST_EXACT_SCALE else np.float64
+    steps = np.concatenate(
+        [
+            np.multiply(reference.counts, current.valid, dtype=whole),
+            np.multiply(current.counts, -reference.valid, dtype=whole),
+        ]
+    )
+    return points[order], np.cumsum(steps[order]) / scale
+
+
+def _chi_square(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """Chi-square goodness of fit of the current counts to the reference's shares."""
+    from scipy import stats
+
+    expected, observed = counts_by_value(reference, current)
+    if len(observed) < 2:
+        raise UndefinedError("there is only one value in reference and current together")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = expected * (current.valid / reference.valid)
+        p_value = float(stats.chisquare(observed, scaled).pvalue)
+    return Score(p_value, f"{len(observed)} values; reference shares taken as known")
+
+
+def _z_test(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """Two-sided z-test of the share of rows that do not hold the smallest value."""
+    from scipy import stats
+
+    first, second = counts_by_value(reference, current)
+    if len(first) == 1:
+        return Score(1.0, "1 value in both")
+    share_first = 1 - first[0] / reference.valid
+    share_second = 1 - second[0] / current.valid
+    pooled = 1 - (first[0] + second[0]) / (reference.valid + current.valid)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / reference.valid + 1 / current.valid))
+    p_value = float(2 * stats.norm.sf(abs(share_first - share_second) / error))
+    return Score(p_value, f"smallest of {len(first)} values against the rest")
+
+
+_BOTH = ("numeric", "categorical")
+_EMPTY_KEPT = "empty cells kept; natural logarithm"
+_EMPTY_FILLED = "empty cells filled with 0.0001 or a millionth of the smallest share"
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("ks", "K-S p-value", 0.05, "at_most", ("numeric",), _kolmogorov_smirnov),
+        Method("chisquare", "chi-square p-value", 0.05, "below", _BOTH, _chi_square),
+        Method("z", "z-test p-value", 0.05, "below", _BOTH, _z_test),
+        Method(
+            "wasserstein",
+            "Wasserstein distance (normed)",
+            0.1,
+            "at_least",
+            ("numeric",),
+            _wasserstein,
+        ),
+        Method(
+            "jensenshannon",
+            "Jensen-Shannon distance",
+            0.1,
+            "at_least",
+            _BOTH,
+            _on_shares(jensen_shannon, _EMPTY_KEPT),
+            jensen_shannon,
+        ),
+        Method(
+            "psi",
+            "PSI",
+            0.1,
+            "at_least",
+            _BOTH,
+            _on_shares(population_stability, _EMPTY_FILLED),
+            population_stability,
+        ),
+        Method(
+            "kl_div",
+            "Kullback-Leibler divergence",
+            0.1,
+            "at_least",
+            _BOTH,
+            _on_shares(kullback_leibler, _EMPTY_FILLED),
+            kullback_leibler,
+        ),
+        Method("hellinger", "Hellinger distance", 0.1, "at_least", _BOTH, _hellinger, hellinger),
+    )
+}
+
+
+def method_for(name: str, kind: str) -> Method:
+    """Look a method up.
+
+    Args:
+        name: Its name.
+        kind: Kind of the column, ``numeric`` or ``categorical``.
+
+    Returns:
+        The method.
+
+    Raises:
+        NachweisError: If there is no such method for this kind of column.
+    """
+    valid = sorted(key for key, value in METHODS.items() if kind in value.kinds)
+    if name not in valid:
+        raise NachweisError(
+            f'there is no drift method "{name}" for {kind} columns',
+            remedy=suggestion(name, valid),
+            valid=valid,
+        )
+    return METHODS[name]
