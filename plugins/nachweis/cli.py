@@ -1,0 +1,455 @@
+"""The command line: ``nachweis``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nachweis import __version__, registry
+from nachweis.domain.errors import NachweisError, suggestion
+from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
+from nachweis.settings import Settings
+
+app = typer.Typer(
+    name="nachweis",
+    help="Evidence about machine-learning models: what was declared, what was observed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+check_app = typer.Typer(help="List, show, create and try checks.", no_args_is_help=True)
+finding_app = typer.Typer(help="List, explain and acknowledge findings.", no_args_is_help=True)
+site_app = typer.Typer(help="Render and serve the auditor's site.", no_args_is_help=True)
+store_app = typer.Typer(help="The embedded store of the demonstration.", no_args_is_help=True)
+app.add_typer(check_app, name="check")
+app.add_typer(finding_app, name="finding")
+app.add_typer(site_app, name="site")
+app.add_typer(store_app, name="store")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+NightOption = Annotated[
+    str | None, typer.Option("--night", help="YYYY-MM-DD; default: the newest signed night.")
+]
+
+
+def main() -> None:
+    """Run the command line; every expected error becomes a sentence and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except NachweisError as error:
+        err.print(f"error: {error}", markup=False)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Evidence about machine-learning models: what was declared, what was observed."""
+    if show:
+        out.print(f"nachweis {__version__}")
+        raise typer.Exit
+
+
+# ------------------------------------------------------------------------------ declare
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Option("--from", help="Parquet, CSV or JSON-lines file.")],
+    folder: Annotated[Path, typer.Option(help="Where manifests/ shall be.")] = Path(),
+    model: Annotated[str, typer.Option(help="Id of the model.")] = "my-model",
+    kind: Annotated[str, typer.Option(help="Kind of the model, for example binary.")] = "binary",
+    languages: Annotated[str, typer.Option(help="Languages, comma-separated.")] = "en,de,da",
+    country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
+) -> None:
+    """Draft manifests from a data file: columns, types and guessed categories to correct."""
+    from nachweis.domain.manifest import ModelKind
+    from nachweis.domain.manifest.common import LANGUAGES
+    from nachweis.engines.tables import infer_columns
+    from nachweis.pipeline.draft import draft_world, write_draft
+
+    if kind not in {item.value for item in ModelKind}:
+        raise NachweisError(
+            "not a kind of model", where="--kind", valid=[item.value for item in ModelKind]
+        )
+    wanted = [part.strip() for part in languages.split(",") if part.strip()]
+    if not wanted or set(wanted) - set(LANGUAGES):
+        raise NachweisError("not a list of languages", where="--languages", valid=LANGUAGES)
+    columns = infer_columns(data)
+    target = folder.resolve()
+    path = data.resolve()
+    location = str(path.relative_to(target)) if path.is_relative_to(target) else str(path)
+    draft = draft_world(
+        columns,
+        location=location,
+        model_id=model,
+        kind=kind,
+        languages=wanted,
+        country=country,
+    )
+    written, kept = write_draft(draft, target)
+    out.print(f"Read {len(columns)} columns. Guessed from their names only, please correct:")
+    for line in draft.guessed:
+        out.print(f"  {line}", markup=False)
+    for name in written:
+        out.print(f"written  {name}", markup=False)
+    for name in kept:
+        out.print(f"kept     {name}", markup=False)
+    out.print(f"Next: NACHWEIS_WORLD={target} nachweis lint", markup=False)
+
+
+@app.command()
+def lint(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not load Great Expectations to check suites.")
+    ] = False,
+    write_schemas: Annotated[
+        Path | None, typer.Option("--write-schemas", help="Write JSON Schemas to a folder.")
+    ] = None,
+) -> None:
+    """Validate every manifest and cross reference. 0: in order; 1: problems; 2: cannot run."""
+    from nachweis.pipeline.lint import lint as run_lint
+    from nachweis.pipeline.load import schemas
+
+    if write_schemas is not None:
+        write_schemas.mkdir(parents=True, exist_ok=True)
+        for name, content in schemas().items():
+            (write_schemas / name).write_text(content, encoding="utf-8")
+        out.print(f"written  {len(schemas())} schemas")
+        return
+    suite_problems = None
+    if not quick:
+        from nachweis.engines.expectations import check_suite
+
+        suite_problems = check_suite
+    problems = run_lint(Settings(), registry.checks(), suite_problems)
+    for problem in problems:
+        out.print(f"{'warning' if problem.warning else 'error'}: {problem}", markup=False)
+    errors = sum(not problem.warning for problem in problems)
+    warnings = len(problems) - errors
+    out.print(f"{errors} errors, {warnings} warnings")
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def plan(
+    subject: Annotated[str, typer.Argument(help="model/ID, data_set/ID or the id of a model.")],
+    night: NightOption = None,
+) -> None:
+    """Print what would be read for a subject: data sets, columns, requests, by which checks."""
+    from nachweis.pipeline.explain import explain_plan
+
+    out.print(explain_plan(_context(night), _subject(subject)), markup=False)
+
+
+# ---------------------------------------------------------------------------------- run
+
+
+@app.command()
+def run(
+    night: Annotated[str, typer.Option("--night", help="YYYY-MM-DD.")],
+    fail_on: Annotated[
+        str | None, typer.Option(help="Exit with 1 from this severity of open findings on.")
+    ] = None,
+) -> None:
+    """Run a night in this process, without Airflow. 0: signed; 1: --fail-on; 2: not signed."""
+    from nachweis.pipeline.night import run_night
+    from nachweis.pipeline.summary import summary_text
+
+    threshold = _severity(fail_on) if fail_on else None
+    summary = run_night(night, progress=lambda text: err.print(text, markup=False))
+    out.print(summary_text(summary), markup=False)
+    worst = summary.worst
+    if threshold is not None and worst is not None and worst.rank >= threshold.rank:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    trusted: Annotated[
+        str | None,
+        typer.Option(help="Fingerprint or public key file to trust; default: the own key."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Verify the whole store: signatures, chain, digests, versions. 0: verifies; 1: it does not."""
+    from nachweis.pipeline.archive import verify_all
+
+    report = verify_all(_resolved(), trusted)
+    if as_json:
+        out.print(json.dumps(report.document(), indent=2, sort_keys=True), markup=False)
+    else:
+        out.print(report.text(), markup=False)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+# --------------------------------------------------------------------------------- site
+
+
+@site_app.command("render")
+def site_render(night: NightOption = None) -> None:
+    """Render the site from the signed documents of the store."""
+    from nachweis.pipeline.site import render_site
+
+    report = render_site(_resolved())
+    out.print(f"{report.written} pages written, {report.unchanged} unchanged: {report.folder}")
+
+
+@site_app.command("serve")
+def site_serve(
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 8088,
+) -> None:
+    """Serve the rendered site on loopback, for one person at this machine."""
+    from nachweis.pipeline.site import serve
+
+    serve(Settings().site, port, announce=lambda text: out.print(text, markup=False))
+
+
+# -------------------------------------------------------------------------------- check
+
+
+@check_app.command("list")
+def check_list() -> None:
+    """List all checks."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("check", "about", "severity", "question"):
+        table.add_column(title, overflow="fold", no_wrap=title == "check")
+    for check in registry.checks().values():
+        table.add_row(
+            check.id, check.subject.value.replace("_", " "), check.severity.value, check.question
+        )
+    out.print(table)
+
+
+@check_app.command("show")
+def check_show(check_id: str) -> None:
+    """Print what a check asks, why, how, and its parameters."""
+    check = registry.check(check_id)
+    out.print(check.question, markup=False, style="bold")
+    for title, text in (
+        ("Why", check.why),
+        ("Method", check.method),
+        ("Leaves out", check.leaves_out),
+        ("If it fails", check.remediation),
+        ("Severity", check.severity.value),
+        ("Controls", ", ".join(check.controls)),
+        ("Needs", "; ".join(need.declare for need in check.needs) or "nothing"),
+        ("Can be waived", "yes" if check.waivable else "no"),
+    ):
+        out.print(f"\n{title}: {text}", markup=False)
+    for param in check.params:
+        out.print(
+            f"\nParameter {param.name} = {param.default} {param.unit} ({param.source}): "
+            f"{param.description}",
+            markup=False,
+        )
+
+
+@check_app.command("new")
+def check_new(
+    name: Annotated[str, typer.Argument(help="family/statement, e.g. drift/foo_stays_bar.")],
+    folder: Annotated[Path | None, typer.Option(help="Folder of the families.")] = None,
+) -> None:
+    """Write a check file that has the form of the contract, to be filled in."""
+    from nachweis.pipeline.skeleton import new_check_source
+
+    family, _, statement = name.partition("/")
+    source = new_check_source(family, statement)
+    path = (folder or registry.FAMILIES) / family / f"{statement}.py"
+    if path.exists():
+        raise NachweisError("this check exists already", where=str(path), remedy="edit that file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    out.print(f"written  {path}", markup=False)
+    out.print(
+        f"Next: fill it in, then `nachweis check try {statement} --on model/ID`", markup=False
+    )
+
+
+@check_app.command("try")
+def check_try(
+    check_id: str,
+    on: Annotated[str, typer.Option("--on", help="model/ID or data_set/ID.")],
+    night: NightOption = None,
+) -> None:
+    """Run one check on one subject and print its findings; nothing is stored."""
+    from nachweis.pipeline.night import observe_subject
+
+    check = registry.check(check_id)
+    context = _context(night)
+    subject = _subject(on, check.subject)
+    for finding in observe_subject(context, subject, checks=[check]).findings:
+        _print_finding(finding)
+
+
+# ------------------------------------------------------------------------------ finding
+
+
+@finding_app.command("list")
+def finding_list(
+    night: NightOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that nobody has to look at.")
+    ] = False,
+) -> None:
+    """List a night's findings, worst first."""
+    from nachweis.pipeline.archive import findings_of
+
+    views = findings_of(_resolved(), night)
+    table = Table(box=None, pad_edge=False)
+    for title in ("severity", "outcome", "state", "finding"):
+        table.add_column(title, no_wrap=title != "finding", overflow="fold")
+    for item in views:
+        finding = item.finding
+        if everything or finding.is_open:
+            table.add_row(
+                finding.severity.value, _outcome(finding, item.waiver), item.state, finding.key
+            )
+    out.print(table)
+
+
+@finding_app.command("why")
+def finding_why(
+    key: Annotated[str, typer.Argument(help="Key as printed by `finding list`.")],
+    night: NightOption = None,
+) -> None:
+    """Explain a finding: numbers, limits and who set them, evidence, what to do."""
+    from nachweis.pipeline.archive import findings_of
+
+    views = {item.finding.key: item for item in findings_of(_resolved(), night)}
+    if key not in views:
+        raise NachweisError(
+            "there is no such finding in this night",
+            where=key,
+            remedy=suggestion(key, views) or "see `nachweis finding list --all`",
+        )
+    item = views[key]
+    _print_finding(item.finding)
+    if item.since:
+        out.print(f"Open since the night of {item.since}; state: {item.state}", markup=False)
+    out.print(f"Evidence: {item.evidence.digest}{item.evidence.pointer}", markup=False)
+
+
+@finding_app.command("ack")
+def finding_ack(
+    key: Annotated[str, typer.Argument(help="Key as printed by `finding list`.")],
+    role: Annotated[str, typer.Option(help="Role that takes the decision.")],
+    night: NightOption = None,
+    false_alarm: Annotated[
+        bool, typer.Option("--false-alarm", help="Say that it is a false alarm.")
+    ] = False,
+) -> None:
+    """Sign that somebody has seen an open finding; the outcome stays what it is."""
+    from nachweis.pipeline.archive import acknowledge
+
+    sequence = acknowledge(_resolved(), key, role=role, night=night, false_alarm=false_alarm)
+    out.print(f"signed as ledger entry {sequence}")
+
+
+# -------------------------------------------------------------------------------- store
+
+
+@store_app.command("start")
+def store_start() -> None:
+    """Start the embedded store and wait until it is ready."""
+    from nachweis.storage.bootstrap import bootstrap
+    from nachweis.storage.embedded import resolve, start
+
+    store = start(Settings())
+    bootstrap(resolve(Settings()))
+    out.print(f"ready  {store.endpoint}", markup=False)
+
+
+@store_app.command("stop")
+def store_stop() -> None:
+    """Stop the embedded store."""
+    from nachweis.storage.embedded import stop
+
+    out.print("stopped" if stop(Settings()) else "was not running")
+
+
+@store_app.command("status")
+def store_status() -> None:
+    """Say whether the embedded store runs."""
+    from nachweis.storage.embedded import status
+
+    out.print(str(status(Settings())), markup=False)
+
+
+@store_app.command("test")
+def store_test() -> None:
+    """Test what the store really guarantees and print the result."""
+    from nachweis.storage.bootstrap import self_test
+
+    out.print(json.dumps(self_test(_resolved()).model_dump(mode="json"), indent=2), markup=False)
+
+
+# ------------------------------------------------------------------------------ helpers
+
+
+def _resolved() -> Settings:
+    from nachweis.storage.embedded import resolve
+
+    return resolve(Settings())
+
+
+def _context(night: str | None) -> Any:
+    from nachweis.pipeline.archive import newest_night
+    from nachweis.pipeline.context import open_context
+
+    return open_context(night or newest_night(_resolved()))
+
+
+def _subject(text: str, default: SubjectKind = SubjectKind.MODEL) -> Subject:
+    kind, slash, key = text.partition("/")
+    if not slash:
+        return Subject(kind=default, id=text)
+    if kind not in {item.value for item in SubjectKind}:
+        raise NachweisError(
+            "not a kind of subject", where=text, valid=[item.value for item in SubjectKind]
+        )
+    return Subject(kind=SubjectKind(kind), id=key)
+
+
+def _severity(text: str) -> Severity:
+    try:
+        return Severity(text)
+    except ValueError as error:
+        raise NachweisError("not a severity", where="--fail-on", valid=list(Severity)) from error
+
+
+def _outcome(finding: Finding, waiver: str | None) -> str:
+    return "fail (waived)" if waiver and finding.outcome is Outcome.FAIL else finding.outcome.value
+
+
+def _print_finding(finding: Finding) -> None:
+    out.print(f"{finding.outcome.value} ({finding.severity.value})  {finding.key}", markup=False)
+    out.print(f"  {finding.explanation}", markup=False)
+    for item in finding.measurements:
+        limit = (
+            f", in order if {item.threshold.operator} {item.threshold.value} "
+            f"({item.threshold.source})"
+            if item.threshold
+            else ""
+        )
+        group = f" [{item.group}]" if item.group else ""
+        size = f", n = {item.n}" if item.n is not None else ""
+        value = item.value if item.value is not None else f"undefined ({item.reason})"
+        out.print(f"  {item.name}{group} = {value} {item.unit}{size}{limit}", markup=False)
+    if finding.declare:
+        out.print(f"  To declare: {finding.declare}", markup=False)
+    if finding.is_open:
+        out.print(f"  What to do: {finding.remediation}", markup=False)
+
+
+if __name__ == "__main__":
+    main()

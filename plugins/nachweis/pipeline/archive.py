@@ -1,0 +1,296 @@
+"""Reading what was signed: ledger entries, statements, evidence, versions; each byte verified.
+
+Everything signed is cached in the state folder. A cached ledger entry is verified by its
+signature and chain each time it is loaded, a cached document by its digest, so that the cache
+needs no trust.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from nachweis.domain.canonical import digest_bytes, parse
+from nachweis.domain.errors import IntegrityError, NachweisError
+from nachweis.domain.observation import PastFinding
+from nachweis.domain.record import (
+    Assessment,
+    Document,
+    Dossier,
+    Evidence,
+    Record,
+    Statement,
+)
+from nachweis.settings import Settings
+from nachweis.storage import layout
+from nachweis.storage.documents import read_document
+from nachweis.storage.entries import (
+    NO_PREVIOUS,
+    EntryKind,
+    LedgerEntry,
+    NightPredicate,
+    ReferencePredicate,
+)
+from nachweis.storage.keyring import Keyring
+from nachweis.storage.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from nachweis.pipeline.decide import Decision
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAttempt:
+    """One signed attempt of a night, as the ledger says."""
+
+    night: str
+    attempt: str
+    identity: str
+    statement_digest: str
+    sequence: int
+    keyid: str
+    signed_at: dt.datetime
+
+
+class Archive:
+    """The signed past of one store.
+
+    Args:
+        store: The bucket ``records``.
+        cache: Local folder; grows with the ledger, may be deleted at any time.
+    """
+
+    def __init__(self, store: ObjectStore, cache: Path) -> None:
+        self.store = store
+        self.cache = cache
+
+    # --------------------------------------------------------------------------- ledger
+
+    @cached_property
+    def _entries(self) -> list[tuple[LedgerEntry, str]]:
+        keyring, found = Keyring(), list[tuple[LedgerEntry, str]]()
+        previous, sequence = NO_PREVIOUS, 1
+        while (envelope := self._envelope(sequence)) is not None:
+            entry, keyids = keyring.admit(envelope)
+            if entry.sequence != sequence or entry.previous != previous:
+                raise IntegrityError(
+                    "the chain is broken here",
+                    where=layout.ledger(sequence),
+                    remedy="run `nachweis verify`; do not write to this store before it is clear",
+                )
+            found.append((entry, min(keyids)))
+            previous, sequence = entry.digest, sequence + 1
+        return found
+
+    def _envelope(self, sequence: int) -> bytes | None:
+        key = layout.ledger(sequence)
+        path = self.cache / "ledger" / Path(key).name
+        if path.is_file():
+            return path.read_bytes()
+        try:
+            body = read_document(self.store, key)
+        except KeyError:
+            return None
+        _keep(path, body)
+        return body
+
+    @property
+    def length(self) -> int:
+        """Number of ledger entries."""
+        return len(self._entries)
+
+    @property
+    def entries(self) -> list[LedgerEntry]:
+        """All entries, oldest first."""
+        return [entry for entry, _ in self._entries]
+
+    @cached_property
+    def attempts(self) -> list[SignedAttempt]:
+        """All signed attempts in ledger order."""
+        return [
+            SignedAttempt(
+                entry.predicate.night,
+                entry.predicate.attempt,
+                entry.predicate.idempotency_key,
+                entry.predicate.statement,
+                entry.sequence,
+                keyid,
+                entry.signed_at,
+            )
+            for entry, keyid in self._entries
+            if entry.kind is EntryKind.NIGHT and isinstance(entry.predicate, NightPredicate)
+        ]
+
+    def current(self, night: str) -> SignedAttempt | None:
+        """The attempt of a night that no later one supersedes, or None."""
+        own = [attempt for attempt in self.attempts if attempt.night == night]
+        return own[-1] if own else None
+
+    def signed(self, night: str, identity: str) -> SignedAttempt | None:
+        """The current attempt if it was made from exactly these inputs."""
+        current = self.current(night)
+        return current if current is not None and current.identity == identity else None
+
+    @property
+    def newest_night(self) -> str | None:
+        """The latest signed night, or None."""
+        return max((attempt.night for attempt in self.attempts), default=None)
+
+    # ------------------------------------------------------------------------ documents
+
+    def _document(self, key: str, digest: str, kind: type[D]) -> D:
+        path = self.cache / "objects" / digest[:2] / digest
+        content = path.read_bytes() if path.is_file() else None
+        if content is None or digest_bytes(content) != digest:
+            try:
+                content = read_document(self.store, key)
+            except KeyError as error:
+                raise IntegrityError("a signed document is missing", where=key) from error
+            if digest_bytes(content) != digest:
+                raise IntegrityError("a document differs from its signed digest", where=key)
+            _keep(path, content)
+        return kind.model_validate(parse(content))
+
+    def statement(self, attempt: SignedAttempt) -> Statement:
+        """The statement of an attempt."""
+        key = layout.statement(attempt.night, attempt.attempt)
+        return self._document(key, attempt.statement_digest, Statement)
+
+    def evidence(self, digest: str) -> Evidence:
+        """An evidence bundle."""
+        return self._document(layout.evidence(digest), digest, Evidence)
+
+    def assessment(self, attempt: SignedAttempt, digest: str) -> Assessment:
+        """An assessment of an attempt."""
+        key = layout.assessment(attempt.night, attempt.attempt, digest)
+        return self._document(key, digest, Assessment)
+
+    def record(self, key: str, digest: str) -> Record:
+        """A record version."""
+        return self._document(key, digest, Record)
+
+    def dossier(self, key: str, digest: str) -> Dossier:
+        """A dossier version."""
+        return self._document(key, digest, Dossier)
+
+    # -------------------------------------------------------------------------- history
+
+    def history(self, subject: str, night: dt.date, nights: int) -> list[tuple[str, Evidence]]:
+        """Evidence about a subject from the nights before, newest first.
+
+        Args:
+            subject: ``kind/id``.
+            night: The night; only earlier ones count.
+            nights: How many calendar nights to look back.
+
+        Returns:
+            Night and evidence of each signed night among them.
+        """
+        found = []
+        for back in range(1, nights + 1):
+            day = (night - dt.timedelta(days=back)).isoformat()
+            attempt = self.current(day)
+            if attempt is None:
+                continue
+            digest = self.statement(attempt).evidence.get(subject)
+            if digest is not None:
+                found.append((day, self.evidence(digest)))
+        return found
+
+    def past_findings(
+        self, subject: str, check: str, night: dt.date, nights: int
+    ) -> list[PastFinding]:
+        """A check's findings about a subject in the nights before, newest first."""
+        return [
+            PastFinding(
+                night=day,
+                outcome=finding.outcome.value,
+                column=finding.column,
+                drifted=_drifted(finding.measurements),
+                values={item.name: item.value for item in finding.measurements},
+            )
+            for day, evidence in self.history(subject, night, nights)
+            for finding in evidence.findings
+            if finding.check == check
+        ]
+
+    def decisions(self) -> list[Decision]:
+        """What people said about findings, oldest first."""
+        from nachweis.pipeline.decide import Decision
+
+        return [
+            Decision(entry.predicate.id, entry.predicate.event, entry.predicate.night or "")
+            for entry in self.entries
+            if entry.kind is EntryKind.DECISION and isinstance(entry.predicate, ReferencePredicate)
+        ]
+
+
+def _drifted(measurements: Iterable[object]) -> bool | None:
+    said = [getattr(item, "drifted", None) for item in measurements]
+    known = [value for value in said if value is not None]
+    return any(known) if known else None
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Cache a file atomically; a full disk only costs the cache."""
+    temporary = path.with_name(f".{path.name}.{id(content):x}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def open_archive(settings: Settings) -> Archive:
+    """The archive of the configured store.
+
+    Args:
+        settings: Resolved settings.
+
+    Returns:
+        The archive; its cache is kept apart by bucket and endpoint.
+    """
+    from nachweis.storage.s3 import open_store
+
+    place = digest_bytes(f"{settings.s3_endpoint}|{settings.bucket_records}".encode())[:16]
+    return Archive(open_store(settings, "records"), settings.cache / "archive" / place)
+
+
+def newest_night(settings: Settings) -> str:
+    """The latest signed night.
+
+    Args:
+        settings: Resolved settings.
+
+    Returns:
+        ``YYYY-MM-DD``.
+
+    Raises:
+        NachweisError: If no night was signed yet.
+    """
+    night = open_archive(settings).newest_night
+    if night is None:
+        raise NachweisError("no night was signed yet", remedy="run `make nightly` first")
+    return night
+
+
+def night_of(archive: Archive, night: str | None) -> SignedAttempt:
+    """The current attempt of a night, by default the newest.
+
+    Raises:
+        NachweisError: If it was not signed.
+    """
+    wanted = night or archive.newest_night
+    attempt = archive.current(wanted) if wanted else None
+    if attempt is None:
+        signed: Sequence[str] = sorted({item.night for item in archive.attempts})[-10:]
+        raise NachweisError(
+            "this night was not signed", where=wanted or "", remedy="run it first", valid=signed
+        )
+    return attempt
