@@ -246,6 +246,17 @@ def _by_statement(
     )
 
 
+def _data_sets_behind(world: World, model: Model) -> set[str]:
+    """Data sets a model uses, and the registers that their rows are held against."""
+    found = {key for ids in model.data.all.values() for key in ids}
+    for key in sorted(found):
+        data_set = world.data_sets.get(key)
+        for rule in (data_set.permission, data_set.contact_permission) if data_set else ():
+            if rule is not None:
+                found.add(rule.register_)
+    return found
+
+
 def _counts(views: Sequence[FindingView]) -> dict[str, int]:
     found = Counter(item.finding.outcome.value for item in views)
     return {outcome.value: found.get(outcome.value, 0) for outcome in Outcome}
@@ -314,7 +325,7 @@ def assess_dossier(
     """Tonight's verdicts on one version of a dossier; arguments as in ``assess_record``."""
     model = world.models[dossier.id]
     subjects = {f"model/{model.id}"}
-    subjects |= {f"data_set/{key}" for ids in model.data.all.values() for key in ids}
+    subjects |= {f"data_set/{key}" for key in _data_sets_behind(world, model)}
     verdicts = [
         field_verdict(field, _subjects_of_dossier_field(field, model), findings, night)
         for section in dossier.sections

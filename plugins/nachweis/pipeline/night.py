@@ -1,0 +1,426 @@
+"""The tasks of a night, as Airflow and the command line call them.
+
+Arguments and results are JSON: names, object keys and counts. Everything that was observed stays
+in the task that observed it, except for findings, which pass the leak gate on their way out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nachweis import registry
+from nachweis.domain.canonical import canonical_bytes, digest, parse, publishable
+from nachweis.domain.check import Check
+from nachweis.domain.disclosure import seal_finding
+from nachweis.domain.errors import LeakError, NachweisError
+from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
+from nachweis.domain.observation import PastFinding
+from nachweis.domain.record import Evidence
+from nachweis.pipeline import publish as publishing
+from nachweis.pipeline.archive import Archive, open_archive
+from nachweis.pipeline.context import NightContext, open_context, software
+from nachweis.pipeline.examples import replay
+from nachweis.pipeline.judge import judge, plan_subject
+from nachweis.pipeline.leaks import demand_clean
+from nachweis.pipeline.observe import observe
+from nachweis.pipeline.summary import NightSummary, message
+from nachweis.storage import layout
+from nachweis.storage.documents import lock_for, write_document
+
+Producer = Literal["training_data_quality", "deployed_model_monitoring"]
+
+PRODUCERS: Mapping[Producer, SubjectKind] = {
+    "training_data_quality": SubjectKind.DATA_SET,
+    "deployed_model_monitoring": SubjectKind.MODEL,
+}
+"""DAG to the kind of subject it is mapped over."""
+
+
+def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
+    """Plan one DAG's part of a night.
+
+    Checks' examples are replayed as positive controls, so that a blind check is known before the
+    night is signed.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        dag: The DAG that plans.
+
+    Returns:
+        ``night``, ``attempt``, ``signed`` (the same inputs were signed before: stop), ``subjects``
+        and ``blind`` check ids.
+
+    Raises:
+        NachweisError: If manifests are unusable or the store cannot be reached.
+    """
+    context = open_context(night)
+    signed = open_archive(context.settings).signed(str(context.night), context.identity)
+    if signed is not None:
+        return {
+            "night": str(context.night),
+            "attempt": context.attempt,
+            "signed": True,
+            "subjects": [],
+            "blind": [],
+        }
+    subjects = subjects_of(context, PRODUCERS[dag])
+    return {
+        "night": str(context.night),
+        "attempt": context.attempt,
+        "signed": False,
+        "subjects": [str(subject) for subject in subjects],
+        "blind": blind_checks(context, subjects),
+    }
+
+
+def subjects_of(context: NightContext, kind: SubjectKind) -> list[Subject]:
+    """Data sets or models that have checks, by id; retired models are left out."""
+    world = context.loaded.world
+    if kind is SubjectKind.MODEL:
+        ids = [key for key, model in world.models.items() if model.stage.value != "retired"]
+    else:
+        ids = list(world.data_sets)
+    found = [Subject(kind=kind, id=key) for key in sorted(ids)]
+    return [subject for subject in found if registry.applicable(world, subject)]
+
+
+def blind_checks(context: NightContext, subjects: Iterable[Subject]) -> list[str]:
+    """Checks whose failing example no longer fails, among those that the subjects need."""
+    world = context.loaded.world
+    needed = {check.id: check for s in subjects for check in registry.applicable(world, s)}
+    return sorted(replay([needed[key] for key in sorted(needed)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Findings about one subject and what they were made from."""
+
+    findings: list[Finding]
+    windows: dict[str, Any]
+    queries: dict[str, int]
+
+
+def observe_subject(
+    context: NightContext,
+    subject: Subject,
+    *,
+    checks: Sequence[type[Check]] | None = None,
+    archive: Archive | None = None,
+) -> Observed:
+    """Observe and judge one subject; nothing is stored.
+
+    Args:
+        context: The night.
+        subject: The data set or model.
+        checks: Default is all applicable ones.
+        archive: The signed past, for checks that look back.
+
+    Returns:
+        Findings with exact numbers, before small counts are suppressed.
+
+    Raises:
+        NachweisError: If there is no such subject.
+    """
+    world, night = context.loaded.world, context.night
+    known = world.models if subject.kind is SubjectKind.MODEL else world.data_sets
+    if subject.id not in known:
+        raise NachweisError(
+            f"there is no {subject.kind.value.replace('_', ' ')} of this id",
+            where=str(subject),
+            valid=sorted(known),
+        )
+    planned = plan_subject(world, subject, night, checks)
+    past = archive or open_archive(context.settings)
+
+    def history(check_id: str) -> list[PastFinding]:
+        looked_back = world.policy.persistence.get("of", 3) - 1
+        return past.past_findings(str(subject), check_id, night.date, max(looked_back, 1))
+
+    model = world.models.get(subject.id) if subject.kind is SubjectKind.MODEL else None
+    with context.tables() as tables:
+        seen = observe(tables, planned.requests, model=model, suites=world.suites, history=history)
+        windows = {
+            f"{source.data_set}:{source.window}": {
+                "start": facts.start,
+                "end": facts.end,
+                "extended": facts.extended,
+            }
+            for observations in seen.values()
+            for source, facts in observations.windows.items()
+        }
+        queries = dict(tables.log.counts())
+    return Observed(judge(world, subject, night, planned, seen), windows, queries)
+
+
+def run_subject(
+    night: str, attempt: str, subject: str, blind: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Observe, judge and store the evidence about one subject.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        attempt: The attempt that was planned.
+        subject: ``kind/id``.
+        blind: Checks that are blind tonight; their passes do not count.
+
+    Returns:
+        ``subject``, ``evidence`` (digest, or null if the leak gate held it back), ``counts`` per
+        outcome, ``failed`` (why there is no evidence, or null) and ``seconds``.
+    """
+    started = time.monotonic()
+    context = open_context(night)
+    kind, _, key = subject.partition("/")
+    about = Subject(kind=SubjectKind(kind), id=key)
+    observed = observe_subject(context, about)
+    findings = [seal_finding(_unless_blind(f, blind)) for f in observed.findings]
+    read = _data_sets_of(context, about)
+    evidence = Evidence(
+        night=str(context.night),
+        subject=subject,
+        data_versions={name: context.data_versions.get(name, "unpinned") for name in read},
+        windows=publishable(observed.windows),
+        findings=tuple(findings),
+        queries=observed.queries,
+        software=dict(software()),
+    )
+    result: dict[str, Any] = {
+        "subject": subject,
+        "evidence": None,
+        "counts": _counts(findings),
+        "failed": None,
+        "blocked": None,
+    }
+    try:
+        demand_clean(context.loaded.world, evidence.document(), f"evidence of {subject}")
+    except LeakError as error:
+        result["failed"] = "held back by the leak gate"
+        result["blocked"] = error.where
+    else:
+        found = evidence.digest()
+        store_key = layout.evidence(found)
+        write_document(
+            context.records, store_key, evidence.canonical(), lock=_lock(context, store_key)
+        )
+        result["evidence"] = found
+    result["seconds"] = round(time.monotonic() - started, 2)
+    return result
+
+
+def _unless_blind(finding: Finding, blind: Sequence[str]) -> Finding:
+    """A pass of a blind check is no observation."""
+    if finding.outcome is not Outcome.PASS or finding.check not in blind:
+        return finding
+    return finding.model_copy(
+        update={
+            "outcome": Outcome.NOT_AVAILABLE,
+            "explanation": "The check is blind tonight: its own failing example no longer fails.",
+        }
+    )
+
+
+def _data_sets_of(context: NightContext, subject: Subject) -> list[str]:
+    """Data sets a subject's evidence rests on."""
+    world = context.loaded.world
+    return plan_subject(world, subject, context.night).data_sets or (
+        [subject.id] if subject.kind is SubjectKind.DATA_SET else []
+    )
+
+
+def _counts(findings: Iterable[Finding]) -> dict[str, int]:
+    found = Counter(finding.outcome.value for finding in findings)
+    return {outcome.value: found.get(outcome.value, 0) for outcome in Outcome}
+
+
+def _lock(context: NightContext, key: str) -> Any:
+    return lock_for(
+        key,
+        retention=context.settings.retention_class,
+        period=context.loaded.world.policy.retention_lock,
+    )
+
+
+def finish(
+    night: str,
+    attempt: str,
+    dag: str,
+    results: Sequence[Mapping[str, Any]],
+    planned: Sequence[str],
+    blind: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Hand one DAG's part of a night over, with a list of what failed.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        attempt: The attempt that was planned.
+        dag: The DAG.
+        results: What the mapped tasks returned.
+        planned: Subjects that were planned.
+        blind: Checks that are blind tonight.
+
+    Returns:
+        ``key`` of the run document, ``done`` and ``failed`` counts.
+    """
+    context = open_context(night)
+    delivered = {str(item["subject"]): item for item in results}
+    failed = {
+        subject: str(delivered[subject]["failed"])
+        if subject in delivered
+        else "the task ended without a result"
+        for subject in planned
+        if subject not in delivered or delivered[subject]["failed"]
+    }
+    document = {
+        "schema_version": 1,
+        "kind": "run",
+        "night": str(context.night),
+        "attempt": attempt,
+        "identity": context.identity if context.attempt == attempt else None,
+        "manifests_digest": context.manifests_digest,
+        "data_versions": context.data_versions,
+        "dag": dag,
+        "planned": list(planned),
+        "evidence": {
+            subject: item["evidence"]
+            for subject, item in sorted(delivered.items())
+            if item["evidence"]
+        },
+        "failed": dict(sorted(failed.items())),
+        "blocked": sorted(str(i["blocked"]) for i in delivered.values() if i.get("blocked")),
+        "blind": sorted(blind),
+    }
+    key = layout.run(str(context.night), attempt, dag, digest(document))
+    write_document(context.records, key, canonical_bytes(document), lock=_lock(context, key))
+    return {
+        "night": str(context.night),
+        "attempt": attempt,
+        "key": key,
+        "done": len(planned) - len(failed),
+        "failed": len(failed),
+        "signed": False,
+    }
+
+
+def prepare_records(night: str) -> dict[str, Any]:
+    """Find what both DAGs handed over.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+
+    Returns:
+        ``repeated`` if the night is signed from the same inputs, else ``runs``: DAG to key.
+
+    Raises:
+        NachweisError: If the parts are not there or were made from other manifests.
+    """
+    context = open_context(night)
+    archive = open_archive(context.settings)
+    if archive.signed(str(context.night), context.identity) is not None:
+        return {"night": str(context.night), "repeated": True, "runs": {}}
+    runs = {}
+    for dag in PRODUCERS:
+        prefix = layout.runs_prefix(str(context.night), context.attempt, dag)
+        handed_over = sorted(context.records.list(prefix), key=lambda item: item.modified)
+        if not handed_over:
+            raise NachweisError(
+                f"{dag} has handed nothing over for the present manifests and data",
+                where=f"night {context.night}",
+                remedy="run that DAG for this night; if data arrived meanwhile, run the night again",
+            )
+        runs[dag] = handed_over[-1].key
+    return {"night": str(context.night), "repeated": False, "runs": runs}
+
+
+def publish(night: str, prepared: Mapping[str, Any]) -> dict[str, Any]:
+    """Assemble, decide, sign and publish a night.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        prepared: What ``prepare_records`` returned.
+
+    Returns:
+        The night's summary.
+    """
+    context = open_context(night)
+    archive = open_archive(context.settings)
+    if prepared["repeated"]:
+        return publishing.repeated(context, archive).model_dump(mode="json")
+    runs = [parse(context.records.get(key)) for key in prepared["runs"].values()]
+    return publishing.publish(context, archive, runs).model_dump(mode="json")
+
+
+def render(night: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the site up to date with what was signed.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        summary: The night's summary.
+
+    Returns:
+        Pages written and unchanged.
+    """
+    from nachweis.pipeline.site_build import render_site
+
+    report = render_site(open_context(night).settings)
+    return {"written": report.written, "unchanged": report.unchanged}
+
+
+def notify(night: str, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The night's one message and whom it goes to.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        summary: The night's summary.
+
+    Returns:
+        ``subject``, ``body``, ``email`` and ``webhook``, or None if there is nothing new to tell.
+    """
+    context = open_context(night)
+    policy = context.loaded.world.policy
+    link = context.settings.site_url or policy.site_url
+    content = message(NightSummary.model_validate(summary), policy.notification, link)
+    if content is None:
+        return None
+    return {
+        "subject": content[0],
+        "body": content[1],
+        "email": list(policy.notification.email),
+        "webhook": policy.notification.webhook_connection,
+    }
+
+
+def run_night(night: str, progress: Callable[[str], None] = lambda _: None) -> NightSummary:
+    """Run a whole night in this process, without Airflow.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        progress: Told what runs.
+
+    Returns:
+        The summary.
+    """
+    for dag in PRODUCERS:
+        planned = plan(night, dag=dag)
+        if planned["signed"]:
+            continue
+        results = []
+        for number, subject in enumerate(planned["subjects"], 1):
+            progress(f"{dag}  {number}/{len(planned['subjects'])}  {subject}")
+            try:
+                results.append(run_subject(night, planned["attempt"], subject, planned["blind"]))
+            except Exception as error:  # noqa: BLE001 - one subject never stops the others
+                results.append(_crashed(subject, error))
+        finish(night, planned["attempt"], dag, results, planned["subjects"], planned["blind"])
+    progress("processing_records")
+    summary = publish(night, prepare_records(night))
+    render(night, summary)
+    return NightSummary.model_validate(summary)
+
+
+def _crashed(subject: str, error: Exception) -> dict[str, Any]:
+    """A task's result where the task itself crashed; the message may quote data, its type not."""
+    said = error.what if isinstance(error, NachweisError) else type(error).__name__
+    return {"subject": subject, "evidence": None, "counts": {}, "failed": said, "blocked": None}

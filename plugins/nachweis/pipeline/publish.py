@@ -1,0 +1,458 @@
+"""From evidence to a signed night: versions, assessments, the statement, the ledger entry.
+
+Everything before the ledger entry is content-addressed or not yet referenced, so that a kill at
+any moment leaves the last signed state valid, and running the night again completes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from nachweis.domain.canonical import digest, digest_bytes
+from nachweis.domain.errors import LeakError, NachweisError
+from nachweis.domain.finding import Finding, Outcome, worst_first
+from nachweis.domain.record import (
+    Assessment,
+    Document,
+    Dossier,
+    FindingView,
+    NotRun,
+    Record,
+    Statement,
+    VersionRef,
+)
+from nachweis.pages.documents import render_documents
+from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
+from nachweis.pipeline.assemble import assemble_dossier, assemble_record
+from nachweis.pipeline.context import NightContext, code_version, software
+from nachweis.pipeline.decide import (
+    Decision,
+    Earlier,
+    Located,
+    assess_dossier,
+    assess_record,
+    locate,
+)
+from nachweis.pipeline.leaks import demand_clean, demand_clean_text
+from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
+from nachweis.storage import layout
+from nachweis.storage.documents import lock_for, read_document, write_document
+
+Target = Literal["record", "dossier"]
+
+
+@dataclass
+class _Publication:
+    """One night on its way into the store."""
+
+    context: NightContext
+    archive: Archive
+    runs: Sequence[Mapping[str, Any]]
+    blocked: list[str] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+
+    @property
+    def night(self) -> str:
+        return str(self.context.night)
+
+    @cached_property
+    def evidence(self) -> dict[str, str]:
+        """Subject to digest of its evidence bundle."""
+        return {subject: found for run in self.runs for subject, found in run["evidence"].items()}
+
+    @cached_property
+    def findings(self) -> dict[str, list[Located]]:
+        """Subject to its findings."""
+        return {
+            subject: locate(self.archive.evidence(found).findings, found)
+            for subject, found in sorted(self.evidence.items())
+        }
+
+    @cached_property
+    def previous(self) -> SignedAttempt | None:
+        """The newest signed night before this one."""
+        nights = [a.night for a in self.archive.attempts if a.night < self.night]
+        return self.archive.current(max(nights)) if nights else None
+
+    @cached_property
+    def newest(self) -> Statement | None:
+        """Statement of the newest signed night; its versions are the current ones."""
+        night = self.archive.newest_night
+        attempt = self.archive.current(night) if night else None
+        return self.archive.statement(attempt) if attempt else None
+
+    @property
+    def backfilled(self) -> bool:
+        """Whether a later night is signed; the current versions then stay what they are."""
+        newest = self.archive.newest_night
+        return newest is not None and newest > self.night
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        """Open findings of the night before."""
+        if self.previous is None:
+            return Earlier({})
+        return Earlier(
+            {
+                item.finding.key: item.since or self.previous.night
+                for item in views_of(self.archive, self.previous)
+                if item.finding.is_open
+            }
+        )
+
+    @cached_property
+    def decisions(self) -> list[Decision]:
+        return self.archive.decisions()
+
+    @cached_property
+    def blind(self) -> list[str]:
+        return sorted({check for run in self.runs for check in run["blind"]})
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write one immutable object with its protection."""
+        lock = lock_for(
+            key,
+            retention=self.context.settings.retention_class,
+            period=self.context.loaded.world.policy.retention_lock,
+        )
+        write_document(self.context.records, key, content, lock=lock)
+
+    def clean(self, document: Document, place: str) -> bool:
+        """Whether a document may leave; otherwise it is held back and the night goes on."""
+        try:
+            demand_clean(self.context.loaded.world, document.document(), place)
+        except LeakError as error:
+            self.blocked.append(error.where or place)
+            return False
+        return True
+
+    # ------------------------------------------------------------------------- versions
+
+    def version(self, target: Target, document: Record | Dossier) -> VersionRef | None:
+        """The version a document has, written first if its content is new.
+
+        Args:
+            target: Kind of document.
+            document: What the manifests say tonight.
+
+        Returns:
+            The version, or None if the leak gate held it back and there is no earlier one.
+        """
+        known = self._known(target, document.id)
+        if self.backfilled and known is not None:
+            return known
+        if not self.clean(document, f"{target} {document.id}"):
+            return known
+        content, found = document.canonical(), document.digest()
+        if known is not None and known.digest == found:
+            return known
+        number = (known.version if known else 0) + 1
+        while (stored := self._stored(layout.versioned(target, document.id, number))) is not None:
+            if digest_bytes(stored) == found:
+                break
+            # A night that was never signed left this version behind; it stays unreferenced.
+            number += 1
+        key = layout.versioned(target, document.id, number)
+        self._render(target, document, number, found)
+        self.put(key, content)
+        return VersionRef(
+            kind=target, id=document.id, version=number, digest=found, key=key, new=True
+        )
+
+    @cached_property
+    def _versions(self) -> dict[tuple[str, str], VersionRef]:
+        """Newest signed version of every record and dossier, whatever night signed it."""
+        found: dict[tuple[str, str], VersionRef] = {}
+        for attempt in self.archive.attempts:
+            for item in self.archive.statement(attempt).versions:
+                key = (item.kind, item.id)
+                if key not in found or item.version >= found[key].version:
+                    found[key] = item.model_copy(update={"new": False})
+        return found
+
+    def _known(self, target: Target, identifier: str) -> VersionRef | None:
+        return self._versions.get((target, identifier))
+
+    def _stored(self, key: str) -> bytes | None:
+        try:
+            return read_document(self.context.records, key)
+        except KeyError:
+            return None
+
+    def _render(self, target: Target, document: Record | Dossier, number: int, found: str) -> None:
+        """Render a version's HTML in every language of the organisation."""
+        pages = render_documents(
+            document,
+            version=number,
+            digest=found,
+            night=self.night,
+            templates=self.context.settings.templates,
+            labels=self.context.loaded.world.controls.labels,
+        )
+        for name, text in pages.items():
+            try:
+                demand_clean_text(self.context.loaded.world, text, f"{target} {document.id} {name}")
+            except LeakError as error:
+                self.blocked.append(error.where)
+                continue
+            self.put(layout.rendering(target, document.id, number, name), text.encode("utf-8"))
+
+    # ----------------------------------------------------------------------- assessment
+
+    def assess(self, document: Record | Dossier, reference: VersionRef) -> Assessment:
+        """Tonight's verdicts on a version."""
+        shared: dict[str, Any] = {
+            "world": self.context.loaded.world,
+            "night": self.context.night,
+            "findings": self.findings,
+            "earlier": self.earlier,
+            "decisions": self.decisions,
+            "blind": self.blind,
+        }
+        if isinstance(document, Record):
+            return assess_record(document, reference.version, reference.digest, **shared)
+        return assess_dossier(document, reference.version, reference.digest, **shared)
+
+    def version_content(self, reference: VersionRef, tonight: Record | Dossier) -> Record | Dossier:
+        """The content of the version that is assessed; for a backfill that is not tonight's."""
+        if reference.digest == tonight.digest():
+            return tonight
+        if reference.kind == "record":
+            return self.archive.record(reference.key, reference.digest)
+        return self.archive.dossier(reference.key, reference.digest)
+
+    def collect_what_did_not_run(self) -> None:
+        """Failed tasks, unusable manifests, and activities that vanished without an end."""
+        for run in self.runs:
+            self.blocked += run["blocked"]
+            self.not_run += [
+                NotRun(what=subject, reason=reason) for subject, reason in run["failed"].items()
+            ]
+        for file in sorted({p.file for p in self.context.loaded.problems if not p.warning}):
+            self.not_run.append(
+                NotRun(what=file, reason="the file is not valid; see nachweis lint")
+            )
+        if self.newest is None or self.backfilled:
+            return
+        present = set(self.context.loaded.world.activities)
+        for item in self.newest.versions:
+            if item.kind == "record" and item.id not in present:
+                last = self.archive.record(item.key, item.digest)
+                if last.status != "ended":
+                    self.not_run.append(
+                        NotRun(
+                            what=f"activity/{item.id}",
+                            reason="its manifest is gone although it was never ended",
+                        )
+                    )
+
+
+def publish(
+    context: NightContext, archive: Archive, runs: Sequence[Mapping[str, Any]]
+) -> NightSummary:
+    """Assemble, decide, sign and publish.
+
+    Args:
+        context: The night.
+        archive: The signed past.
+        runs: What both upstream DAGs handed over.
+
+    Returns:
+        The night's summary.
+
+    Raises:
+        NachweisError: If the manifests changed meanwhile, or the store or signer fails.
+    """
+    from nachweis.storage.bootstrap import self_test
+    from nachweis.storage.ledger import Ledger
+    from nachweis.storage.s3 import open_store
+    from nachweis.storage.signing import open_signer
+
+    if any(run["manifests_digest"] != context.manifests_digest for run in runs):
+        raise NachweisError(
+            "the manifests changed while the night ran",
+            where=f"night {context.night}",
+            remedy="run the night again",
+        )
+    work = _Publication(context, archive, runs)
+    work.collect_what_did_not_run()
+    capabilities = self_test(context.settings).model_dump(mode="json")
+    world, moment = context.loaded.world, context.night.end
+    documents: list[Record | Dossier] = [
+        assemble_record(world, activity, moment) for _, activity in sorted(world.activities.items())
+    ]
+    documents += [
+        assemble_dossier(world, model, moment) for _, model in sorted(world.models.items())
+    ]
+    versions: list[VersionRef] = []
+    assessments: dict[str, Assessment] = {}
+    for document in documents:
+        reference = work.version(document.kind, document)
+        if reference is None:
+            continue
+        versions.append(reference)
+        assessment = work.assess(work.version_content(reference, document), reference)
+        place = f"{document.kind}/{document.id}"
+        if work.clean(assessment, f"assessment of {place}"):
+            assessments[place] = assessment
+
+    statement = _statement(work, versions, assessments, capabilities)
+    demand_clean(world, statement.document(), "statement")
+    for assessment in assessments.values():
+        work.put(
+            layout.assessment(work.night, statement.attempt, assessment.digest()),
+            assessment.canonical(),
+        )
+    key = layout.statement(work.night, statement.attempt)
+    work.put(key, statement.canonical())
+    ledger = Ledger(
+        context.records,
+        open_signer(context.settings),
+        lock=lambda of: lock_for(
+            of,
+            retention=context.settings.retention_class,
+            period=world.policy.retention_lock,
+        ),
+        anchor=open_store(context.settings, "anchor"),
+    )
+    appended = ledger.append_night(key, statement, hint=archive.length)
+    fresh = open_archive(context.settings)
+    signed = fresh.current(work.night)
+    if signed is None or signed.sequence != appended.entry.sequence:
+        raise NachweisError("the ledger does not hold the night that was just signed", where=key)
+    return summarise(context, fresh, signed, anchor_problem=appended.anchor_problem)
+
+
+def _statement(
+    work: _Publication,
+    versions: Sequence[VersionRef],
+    assessments: Mapping[str, Assessment],
+    capabilities: dict[str, Any],
+) -> Statement:
+    context = work.context
+    findings = [item.finding for many in work.findings.values() for item in many]
+    superseded = work.archive.current(work.night)
+    data_versions: dict[str, str] = {}
+    for run in work.runs:
+        data_versions |= run["data_versions"]
+    counts = Counter(finding.outcome.value for finding in findings)
+    draft = Statement(
+        night=work.night,
+        timezone=context.night.timezone,
+        attempt=context.attempt,
+        idempotency_key=context.identity,
+        supersedes=superseded.attempt if superseded else None,
+        manifests_digest=context.manifests_digest,
+        data_versions=data_versions,
+        code_version=code_version(context.settings),
+        software=dict(software()),
+        subjects=tuple(sorted({s for run in work.runs for s in run["planned"]})),
+        not_run=tuple(work.not_run),
+        blind=tuple(work.blind),
+        evidence=dict(sorted(work.evidence.items())),
+        versions=tuple(versions),
+        assessments={place: item.digest() for place, item in sorted(assessments.items())},
+        counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
+        open_by_severity=open_by_severity(findings),
+        blocked=tuple(sorted(set(work.blocked))),
+        store=capabilities,
+    )
+    # Another try of the same night may have observed something else (a crash, a late file); its
+    # unsigned statement must not stand in the way, so the content is part of the name.
+    attempt = f"{context.attempt}-{digest(draft.document())[:12]}"
+    return draft.model_copy(update={"attempt": attempt})
+
+
+def repeated(context: NightContext, archive: Archive) -> NightSummary:
+    """The summary of a night that was signed before from the same inputs."""
+    signed = archive.current(str(context.night))
+    if signed is None:
+        raise NachweisError("this night was not signed", where=str(context.night))
+    return summarise(context, archive, signed).model_copy(update={"repeated": True, "versions": ()})
+
+
+def summarise(
+    context: NightContext, archive: Archive, signed: SignedAttempt, *, anchor_problem: str = ""
+) -> NightSummary:
+    """What a signed attempt ended with.
+
+    Args:
+        context: The night.
+        archive: The signed past.
+        signed: The attempt.
+        anchor_problem: Why its checkpoint could not be copied, if it could not.
+
+    Returns:
+        The summary.
+    """
+    from nachweis.pipeline.verification import verify_all
+
+    statement = archive.statement(signed)
+    views = views_of(archive, signed)
+    report = verify_all(context.settings)
+    problems = [*report.sentences(), *([anchor_problem] if anchor_problem else [])]
+    subjects = [subject.partition("/")[0] for subject in statement.evidence]
+    return NightSummary(
+        night=signed.night,
+        attempt=signed.attempt,
+        models=subjects.count("model"),
+        data_sets=subjects.count("data_set"),
+        counts=statement.counts,
+        open=tuple(
+            OpenFinding(
+                check=item.finding.check,
+                subject=str(item.finding.subject),
+                column=item.finding.column,
+                outcome=item.finding.outcome.value,
+                severity=item.finding.severity.value,
+                state=item.state,
+            )
+            for item in views
+            if item.finding.is_open
+        ),
+        blind=statement.blind,
+        not_run=tuple(f"{item.what}: {item.reason}" for item in statement.not_run),
+        blocked=statement.blocked,
+        versions=tuple(
+            NewVersion(kind=item.kind, id=item.id, version=item.version)
+            for item in statement.versions
+            if item.new
+        ),
+        sequence=signed.sequence,
+        chain_ok=report.ok and not anchor_problem,
+        chain_problems=tuple(problems),
+        site=str(context.settings.site / "index.html"),
+        store=context.settings.mode,
+        manifest_problems=len(context.loaded.problems),
+    )
+
+
+def views_of(archive: Archive, signed: SignedAttempt) -> list[FindingView]:
+    """All findings of a signed attempt with their states, worst first, each once.
+
+    Args:
+        archive: The signed past.
+        signed: The attempt.
+
+    Returns:
+        Views from its assessments; findings that no document shows come straight from evidence.
+    """
+    statement = archive.statement(signed)
+    found: dict[str, FindingView] = {}
+    for value in statement.assessments.values():
+        for item in archive.assessment(signed, value).findings:
+            found.setdefault(item.finding.key, item)
+    for value in statement.evidence.values():
+        for located in locate(archive.evidence(value).findings, value):
+            if located.finding.key not in found:
+                found[located.finding.key] = FindingView(
+                    finding=located.finding,
+                    state="new" if located.finding.is_open else "",
+                    evidence=located.evidence,
+                )
+    order: list[Finding] = worst_first([item.finding for item in found.values()])
+    return [found[finding.key] for finding in order]
