@@ -47,6 +47,8 @@ def decode(key: str, body: bytes) -> bytes:
     """
     if not key.endswith(".gz"):
         return body
+    if not body:
+        raise IntegrityError("the object is empty", where=key)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as stream:
             content = stream.read(LARGEST_DOCUMENT + 1)

@@ -366,7 +366,7 @@ def verify_envelope(envelope: bytes, keys: Mapping[str, Key]) -> Verified:
     Raises:
         IntegrityError: If it is malformed, or no signature of these keys verifies.
     """
-    from securesystemslib.exceptions import VerificationError
+    from securesystemslib.exceptions import UnverifiedSignatureError
 
     parsed = _envelope(envelope)
     accepted = set()
@@ -374,7 +374,7 @@ def verify_envelope(envelope: bytes, keys: Mapping[str, Key]) -> Verified:
         if keyid in keys:
             try:
                 keys[keyid].verify_signature(parsed.signatures[keyid], parsed.pae())
-            except VerificationError as error:
+            except UnverifiedSignatureError as error:
                 raise IntegrityError("a signature of a known key does not verify") from error
             accepted.add(keyid)
     if not accepted:
