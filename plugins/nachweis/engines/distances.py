@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nachweis.domain.errors import NachweisError, UndefinedError, suggestion
 from nachweis.domain.observation import ColumnProfile

@@ -1,0 +1,96 @@
+"""Intervals and tests for proportions and means from counts alone."""
+
+from __future__ import annotations
+
+import math
+
+LEVEL = 0.95
+_Z = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+_SMALLEST_EXPECTED = 5
+
+
+def wilson_interval(hits: int, n: int, z: float = _Z) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson 1927).
+
+    Args:
+        hits: Rows with the property.
+        n: All rows, at least one.
+        z: Normal quantile of the level.
+
+    Returns:
+        Lower and upper limit, within 0 and 1.
+    """
+    share, square = hits / n, z * z
+    centre = share + square / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    low, high = (centre - half) / (1 + square / n), (centre + half) / (1 + square / n)
+    # At the ends the limit is exactly the share; rounding would leave it a few 1e-17 away.
+    return (0.0 if hits == 0 else low, 1.0 if hits == n else high)
+
+
+def newcombe_interval(
+    first: float,
+    first_interval: tuple[float, float],
+    second: float,
+    second_interval: tuple[float, float],
+) -> tuple[float, float]:
+    """Interval of a difference from the two parts' own intervals (Newcombe 1998, method 10).
+
+    Args:
+        first: First value.
+        first_interval: Its interval.
+        second: Second value.
+        second_interval: Its interval.
+
+    Returns:
+        Lower and upper limit of first minus second.
+    """
+    difference = first - second
+    below = math.hypot(first - first_interval[0], second_interval[1] - second)
+    above = math.hypot(first_interval[1] - first, second - second_interval[0])
+    return difference - below, difference + above
+
+
+def mean_interval(mean: float, squares: float, n: int, z: float = _Z) -> tuple[float, float] | None:
+    """Normal interval of a mean.
+
+    Args:
+        mean: The mean.
+        squares: Sum of the squared values.
+        n: Rows.
+        z: Normal quantile of the level.
+
+    Returns:
+        Lower and upper limit; None for fewer than two rows.
+    """
+    if n < 2:
+        return None
+    variance = max(0.0, (squares - n * mean * mean) / (n - 1))
+    half = z * math.sqrt(variance / n)
+    return mean - half, mean + half
+
+
+def two_proportion_p_value(hits_1: int, n_1: int, hits_2: int, n_2: int) -> float:
+    """Two-sided p-value of the hypothesis that two proportions are the same.
+
+    Pooled z-test; Fisher's exact test where an expected count is below 5.
+
+    Args:
+        hits_1: Rows with the property in the first group.
+        n_1: Rows of the first group, at least one.
+        hits_2: Rows with the property in the second group.
+        n_2: Rows of the second group, at least one.
+
+    Returns:
+        The p-value; 1 if all rows or none have the property.
+    """
+    from scipy import stats
+
+    pooled = (hits_1 + hits_2) / (n_1 + n_2)
+    if pooled in {0.0, 1.0}:
+        return 1.0
+    if min(n_1, n_2) * min(pooled, 1 - pooled) < _SMALLEST_EXPECTED:
+        table = [[hits_1, n_1 - hits_1], [hits_2, n_2 - hits_2]]
+        return float(stats.fisher_exact(table).pvalue)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / n_1 + 1 / n_2))
+    return float(2 * stats.norm.sf(abs(hits_1 / n_1 - hits_2 / n_2) / error))
