@@ -1,0 +1,123 @@
+"""Questions to a permission register, shared by the checks of this family."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nachweis.domain.manifest import DataSet, FieldRole
+from nachweis.domain.observation import Expression, Overlap, Source
+
+_ENDS = (FieldRole.WITHDRAWN_AT, FieldRole.EXPIRES_AT)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A use of people's data that needs a row in a register.
+
+    Attributes:
+        data_set: The data set whose rows were used.
+        source: Which of its rows.
+        register: The permission register.
+        fixed: Field of the register to the only value that counts.
+        matched: Fields that must be equal in both data sets.
+        at: Moment of use; None where each row's own time counts.
+        where: Which rows were used.
+    """
+
+    data_set: DataSet
+    source: Source
+    register: DataSet
+    fixed: tuple[tuple[FieldRole, str], ...] = ()
+    matched: tuple[FieldRole, ...] = ()
+    at: dt.datetime | None = None
+    where: Expression | None = None
+
+    def undeclared(self) -> str:
+        """What the register must declare before the question can be asked, or an empty string."""
+        needed = [FieldRole.GIVEN_AT, *(role for role, _ in self.fixed), *self.matched]
+        absent = [role.value for role in needed if self.register.field(role) is None]
+        parts = [f"'fields.{name}' of the register {self.register.id}" for name in absent]
+        if self.register.subject_key is None:
+            parts.append(f"'subject_key' of the register {self.register.id}")
+        return "; ".join(parts)
+
+    def overlap(self, name: str) -> Overlap:
+        """The question: which used rows have a valid row in the register.
+
+        Args:
+            name: Name of the request.
+
+        Returns:
+            The request; call only when nothing is undeclared.
+        """
+        register, own = self.register, self.data_set
+        if register.subject_key is None or own.subject_key is None:
+            raise LookupError("a subject key is not declared")
+        ends = tuple(column for role in _ENDS if (column := register.field(role)))
+        by_row = self.at is None
+        return Overlap(
+            name,
+            self.source,
+            other=Source(register.id),
+            key=(own.subject_key.column, register.subject_key.column),
+            match=tuple(
+                (column, other)
+                for role in self.matched
+                if (column := own.field(role)) and (other := register.field(role))
+            ),
+            where=self.where,
+            other_where=self._right_filter(ends),
+            left_time=own.time.column if by_row and own.time else None,
+            right_from=register.field(FieldRole.GIVEN_AT) if by_row else None,
+            right_until=ends if by_row else (),
+        )
+
+    def _right_filter(self, ends: Sequence[str]) -> Expression | None:
+        fixed = [(self.register.fields[role], value) for role, value in self.fixed]
+        if self.at is None:
+            return all_of([equal_to(column, value) for column, value in fixed])
+        given = self.register.fields[FieldRole.GIVEN_AT]
+        return all_of(
+            [
+                *(equal_to(column, value) for column, value in fixed),
+                not_after(given, self.at),
+                *(open_at(column, self.at) for column in ends),
+            ]
+        )
+
+
+def equal_to(column: str, value: str) -> Expression:
+    """Rows whose column has this value."""
+    return lambda table: table[column] == value
+
+
+def not_after(column: str, moment: dt.datetime) -> Expression:
+    """Rows whose time is not after a moment."""
+    return lambda table: table[column] <= moment
+
+
+def open_at(column: str, moment: dt.datetime) -> Expression:
+    """Rows whose end is not set or lies after a moment."""
+    return lambda table: table[column].isnull() | (table[column] > moment)
+
+
+def true_in(column: str) -> Expression:
+    """Rows whose column is true."""
+    return lambda table: table[column].cast("boolean")
+
+
+def all_of(filters: Sequence[Expression]) -> Expression | None:
+    """Rows that pass all filters; None for no filter."""
+    if not filters:
+        return None
+
+    def both(table: Any) -> Any:
+        result = filters[0](table)
+        for one in filters[1:]:
+            result = result & one(table)
+        return result
+
+    return both
