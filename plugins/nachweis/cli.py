@@ -182,7 +182,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Verify the whole store: signatures, chain, digests, versions. 0: verifies; 1: it does not."""
-    from nachweis.pipeline.archive import verify_all
+    from nachweis.pipeline.verification import verify_all
 
     report = verify_all(_resolved(), trusted)
     if as_json:
@@ -198,7 +198,7 @@ def verify(
 @site_app.command("render")
 def site_render(night: NightOption = None) -> None:
     """Render the site from the signed documents of the store."""
-    from nachweis.pipeline.site import render_site
+    from nachweis.pipeline.site_build import render_site
 
     report = render_site(_resolved())
     out.print(f"{report.written} pages written, {report.unchanged} unchanged: {report.folder}")
@@ -209,7 +209,7 @@ def site_serve(
     port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 8088,
 ) -> None:
     """Serve the rendered site on loopback, for one person at this machine."""
-    from nachweis.pipeline.site import serve
+    from nachweis.pipeline.site_build import serve
 
     serve(Settings().site, port, announce=lambda text: out.print(text, markup=False))
 
@@ -302,7 +302,7 @@ def finding_list(
     ] = False,
 ) -> None:
     """List a night's findings, worst first."""
-    from nachweis.pipeline.archive import findings_of
+    from nachweis.pipeline.findings import findings_of
 
     views = findings_of(_resolved(), night)
     table = Table(box=None, pad_edge=False)
@@ -323,7 +323,7 @@ def finding_why(
     night: NightOption = None,
 ) -> None:
     """Explain a finding: numbers, limits and who set them, evidence, what to do."""
-    from nachweis.pipeline.archive import findings_of
+    from nachweis.pipeline.findings import findings_of
 
     views = {item.finding.key: item for item in findings_of(_resolved(), night)}
     if key not in views:
@@ -349,7 +349,7 @@ def finding_ack(
     ] = False,
 ) -> None:
     """Sign that somebody has seen an open finding; the outcome stays what it is."""
-    from nachweis.pipeline.archive import acknowledge
+    from nachweis.pipeline.findings import acknowledge
 
     sequence = acknowledge(_resolved(), key, role=role, night=night, false_alarm=false_alarm)
     out.print(f"signed as ledger entry {sequence}")

@@ -328,7 +328,7 @@ def prepare_records(night: str) -> dict[str, Any]:
             raise NachweisError(
                 f"{dag} has handed nothing over for the present manifests and data",
                 where=f"night {context.night}",
-                remedy="run that DAG for this night; if data arrived meanwhile, run the night again",
+                remedy="run that DAG for this night, or run the whole night again",
             )
         runs[dag] = handed_over[-1].key
     return {"night": str(context.night), "repeated": False, "runs": runs}

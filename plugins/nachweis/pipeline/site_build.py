@@ -1,0 +1,180 @@
+"""The site from the signed documents: collect what it shows, render, and serve on loopback."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nachweis import registry
+from nachweis.domain.errors import NachweisError
+from nachweis.domain.manifest import World, json_of
+from nachweis.domain.record import Assessment, VersionRef
+from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
+from nachweis.pages.catalogue import check_pages
+from nachweis.pages.site import RenderReport
+from nachweis.pages.site import render_site as render_pages
+from nachweis.pipeline.archive import Archive, open_archive
+from nachweis.pipeline.load import load_world
+from nachweis.settings import Settings
+
+if TYPE_CHECKING:
+    from socketserver import BaseServer
+
+_PUBLIC_FACTS = ("controller", "processor", "dpo", "contact_points", "languages", "countries")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
+    """Gather what the site shows from signed documents.
+
+    Args:
+        archive: The signed past.
+        world: Manifests, for the organisation's names and languages.
+        settings: For the store's mode.
+
+    Returns:
+        The site's input.
+    """
+    nights: list[SignedNight] = []
+    records: dict[str, dict[int, VersionedRecord]] = {}
+    dossiers: dict[str, dict[int, VersionedDossier]] = {}
+    assessments: dict[tuple[str, str], Assessment] = {}
+    made: dict[tuple[str, str, int], str] = {}
+    for attempt in archive.attempts:
+        statement = archive.statement(attempt)
+        current = archive.current(attempt.night) == attempt
+        nights.append(
+            SignedNight(
+                statement=statement,
+                statement_digest=attempt.statement_digest,
+                sequence=attempt.sequence,
+                keyid=attempt.keyid,
+                signed_at=attempt.signed_at.isoformat(),
+                current=current,
+            )
+        )
+        for item in statement.versions:
+            if item.new:
+                made[(item.kind, item.id, item.version)] = attempt.night
+            night = made.get((item.kind, item.id, item.version), attempt.night)
+            _remember(archive, item, night, records, dossiers)
+        if current:
+            for place, digest in statement.assessments.items():
+                assessments[(place, attempt.night)] = archive.assessment(attempt, digest)
+    organisation = world.organisation
+    main = organisation.main_language
+    facts = {k: v for k, v in json_of(organisation).items() if k in _PUBLIC_FACTS}
+    return SiteData(
+        organisation=facts,
+        languages=(main, *(item for item in organisation.languages if item != main)),
+        nights=tuple(sorted(nights, key=lambda n: (n.statement.night, n.sequence), reverse=True)),
+        records={key: tuple(v for _, v in sorted(many.items())) for key, many in records.items()},
+        dossiers={key: tuple(v for _, v in sorted(many.items())) for key, many in dossiers.items()},
+        assessments=assessments,
+        checks=check_pages(registry.checks()),
+        catalogue=world.controls,
+        store=settings.mode,
+        write_protection=_protection(settings),
+    )
+
+
+def _remember(
+    archive: Archive,
+    item: VersionRef,
+    night: str,
+    records: dict[str, dict[int, VersionedRecord]],
+    dossiers: dict[str, dict[int, VersionedDossier]],
+) -> None:
+    """Load each version once."""
+    if item.kind == "record":
+        if item.version not in records.setdefault(item.id, {}):
+            record = archive.record(item.key, item.digest)
+            records[item.id][item.version] = VersionedRecord(
+                record, item.version, item.digest, night
+            )
+    elif item.version not in dossiers.setdefault(item.id, {}):
+        dossier = archive.dossier(item.key, item.digest)
+        dossiers[item.id][item.version] = VersionedDossier(
+            dossier, item.version, item.digest, night
+        )
+
+
+def _protection(settings: Settings) -> str:
+    return "GOVERNANCE, P1D" if settings.retention_class == "demonstration" else "COMPLIANCE"
+
+
+def render_site(settings: Settings) -> RenderReport:
+    """Render the site into the state folder; pages that did not change are left alone.
+
+    Args:
+        settings: Resolved settings.
+
+    Returns:
+        Pages written and unchanged, and the folder.
+    """
+    archive = open_archive(settings)
+    world = load_world(settings).world
+    return render_pages(collect(archive, world, settings), settings.site, settings.templates)
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Static files with the headers that the authenticated route sends too."""
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
+    def list_directory(self, path: str | object) -> None:  # type: ignore[override]
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing: addresses of readers are personal data."""
+
+
+def serve(
+    folder: Path,
+    port: int,
+    announce: Callable[[str], None] = print,
+    started: Callable[[BaseServer], None] = lambda _: None,
+) -> None:
+    """Serve the rendered site on loopback until interrupted.
+
+    Args:
+        folder: The rendered site.
+        port: Port; 0 takes a free one.
+        announce: Told the address.
+        started: Handed the server, so that a test can stop it.
+
+    Raises:
+        NachweisError: If there is no site yet or the port is taken.
+    """
+    if not (folder / "index.html").is_file():
+        raise NachweisError(
+            "there is no rendered site yet", where=str(folder), remedy="run `make nightly` first"
+        )
+    handler = functools.partial(_Handler, directory=str(folder))
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise NachweisError(
+            f"the port cannot be opened ({error.strerror})",
+            where=f"127.0.0.1:{port}",
+            remedy="choose another one with --port",
+        ) from error
+    with server:
+        announce(f"http://127.0.0.1:{server.server_address[1]}/  (stop with Ctrl-C)")
+        started(server)
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            announce("stopped")
