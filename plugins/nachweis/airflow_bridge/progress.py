@@ -1,0 +1,56 @@
+"""Progress of a night: printed by `make nightly`, logged by a scheduled task."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+_log = logging.getLogger("nachweis.progress")
+_listeners: list[Callable[[str], None]] = []
+
+
+def tell(line: str) -> None:
+    """Report one step to the task's log and to whoever listens.
+
+    Args:
+        line: What happened, in one line without data values.
+    """
+    for listener in _listeners:
+        listener(line)
+    log(line)
+
+
+def log(line: str) -> None:
+    """Write to the task's log only."""
+    _log.info(line)
+
+
+class Printer:
+    """Prints each step with the time since the start.
+
+    Args:
+        stream: Where to print.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Printer:
+        _listeners.append(self.line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _listeners.remove(self.line)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def line(self, text: str) -> None:
+        """Print one step."""
+        self._stream.write(f"[{self.elapsed:5.1f} s] {text}\n")
+        self._stream.flush()

@@ -1,0 +1,209 @@
+"""`make nightly`: the three governance DAGs with real Airflow, one after the other, in one process.
+
+Exit codes: 0 = signed, whatever the findings; 1 = signed, and a finding reaches ``--fail-on``;
+2 = not signed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from nachweis.airflow_bridge.home import Home
+from nachweis.airflow_bridge.progress import Printer, tell
+from nachweis.domain.errors import NachweisError, SettingsError
+from nachweis.domain.finding import Severity
+from nachweis.domain.night import Night
+from nachweis.settings import PACKAGE_ROOT, Settings
+
+DAGS = ("training_data_quality", "deployed_model_monitoring", "processing_records")
+SIGNED, FOUND, NOT_SIGNED = 0, 1, 2
+NIGHT_VARIABLE = "NACHWEIS_LAST_NIGHT"
+"""Where the demo says which night it generated last."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one night and print its summary.
+
+    Args:
+        arguments: Command line without the program's name.
+
+    Returns:
+        Exit code.
+    """
+    options = _options(arguments)
+    settings = Settings()
+    os.umask(0o077)
+    home = Home(settings.state / "airflow-nightly")
+    log = settings.state / "logs" / "nightly.log"
+    with _quiet(log) as terminal, Printer(terminal) as printer:
+        try:
+            night = str(Night.parse(options.date or _yesterday(settings)))
+            tell(f"night {night}; Airflow's own log: {_short(log)}")
+            summary = run_night(home, settings, night)
+        except NachweisError as error:
+            terminal.write(f"\n{error}\n\nNot signed. Log: {_short(log)}\n")
+            return NOT_SIGNED
+        terminal.write(f"\n{_text(summary)}\nElapsed    {printer.elapsed:.0f} s\n")
+    return exit_code(summary, options.fail_on)
+
+
+def exit_code(summary: Mapping[str, Any], fail_on: str | None) -> int:
+    """Exit code of a signed night.
+
+    Args:
+        summary: The night's summary.
+        fail_on: Least severity of an open finding that makes the command fail, or None.
+
+    Returns:
+        0, or 1 if an open finding that no waiver covers is at least that severe.
+    """
+    if fail_on is None:
+        return SIGNED
+    least = Severity(fail_on).rank
+    reached = any(
+        Severity(item["severity"]).rank >= least
+        for item in summary["open"]
+        if item["state"] not in {"waived", "false_alarm"}
+    )
+    return FOUND if reached else SIGNED
+
+
+def run_night(home: Home, settings: Settings, night: str) -> dict[str, Any]:
+    """Run the three DAGs for one night on their own metadata database.
+
+    Args:
+        home: Where Airflow keeps its own state.
+        settings: Settings; an embedded store is started and stopped.
+        night: ISO date.
+
+    Returns:
+        The night's summary.
+
+    Raises:
+        NachweisError: If the night ends without being signed.
+    """
+    from nachweis.airflow_bridge.store import running_store
+
+    if not (home.folder / ".migrated").exists():
+        tell("setting up Airflow's metadata database (once)")
+    home.prepare()
+    with running_store(settings):
+        os.environ.update(home.environment())
+        tell("loading Airflow")
+        return _run_dags(night)
+
+
+def _run_dags(night: str) -> dict[str, Any]:
+    dags = _load_dags()
+    runs = {}
+    for number, dag_id in enumerate(DAGS, start=1):
+        tell(f"({number} of {len(DAGS)}) {dag_id}")
+        runs[dag_id] = dags[dag_id].test(
+            logical_date=dt.datetime.fromisoformat(night).replace(tzinfo=dt.UTC),
+            run_conf={"night": night},
+        )
+        if dag_id != DAGS[-1] and runs[dag_id].state != "success":
+            raise _not_signed(runs[dag_id], night)
+    summary = _result(runs[DAGS[-1]], "publish")
+    if summary is None:
+        raise _not_signed(runs[DAGS[-1]], night)
+    return summary
+
+
+def _load_dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=PACKAGE_ROOT / "dags")
+    if bag.import_errors:
+        raise SettingsError(
+            "a DAG file cannot be imported",
+            where=", ".join(_short(Path(path)) for path in bag.import_errors),
+            remedy="the log holds the traceback",
+        )
+    return dict(bag.dags)
+
+
+def _result(run: Any, task_id: str) -> dict[str, Any] | None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(
+            run_id=run.run_id, dag_ids=[run.dag_id], task_ids=[task_id], key="return_value"
+        )
+        found = session.scalars(query).first()
+    return None if found is None else dict(XComModel.deserialize_value(found))
+
+
+def _not_signed(run: Any, night: str) -> NachweisError:
+    failed = sorted(
+        {ti.task_id for ti in run.get_task_instances() if ti.state in {"failed", "upstream_failed"}}
+    )
+    return NachweisError(
+        f"the night was not signed: {', '.join(failed) or 'no task ran'}",
+        where=f"{run.dag_id}, night {night}",
+        remedy="the log names the cause; run again once it is removed",
+    )
+
+
+def _yesterday(settings: Settings) -> str:
+    named = os.environ.get(NIGHT_VARIABLE)
+    if named:
+        return named
+    from nachweis.pipeline.load import load_world
+
+    zone = Night(dt.date.min, load_world(settings).world.organisation.timezone).zone
+    return (dt.datetime.now(zone).date() - dt.timedelta(days=1)).isoformat()
+
+
+def _text(summary: Mapping[str, Any]) -> str:
+    from nachweis.pipeline.summary import NightSummary, summary_text
+
+    return summary_text(NightSummary.model_validate(summary))
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[TextIO]:
+    """Send everything Airflow and the libraries print to a file; give the terminal back to us."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log.open("w", encoding="utf-8") as sink, os.fdopen(os.dup(1), "w") as terminal:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            for descriptor in kept:
+                os.close(descriptor)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="nachweis.airflow_bridge.runner", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    nightly = commands.add_parser("nightly", help="run one night")
+    nightly.add_argument(
+        "--date", help="YYYY-MM-DD; default is yesterday, or the demo's last night"
+    )
+    nightly.add_argument("--fail-on", choices=[item.value for item in Severity])
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
