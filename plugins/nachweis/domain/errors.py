@@ -61,6 +61,10 @@ class UndefinedError(NachweisError):
     """A statistic is not defined for these data; a check reports it as ``not_available``."""
 
 
+class DataUnavailableError(DataError):
+    """A data set could not be reached; trying again may help."""
+
+
 class BudgetExceededError(NachweisError):
     """A task sent more queries to a data set's window than the plan allows."""
 
