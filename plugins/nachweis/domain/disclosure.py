@@ -1,0 +1,271 @@
+"""What may leave the data: counts of people are coarsened before anything is signed.
+
+Checks judge exact numbers; sealing happens on publication and never changes an outcome. The rules:
+
+1. **Counts** of rows and people (:data:`COUNT_UNITS`, and the sample size ``n`` of every
+   measurement): 0 stays 0, 1 to 9 becomes the band ``1-9`` (``n``: withheld), from 10 on the number
+   is rounded to a multiple of 5. Every number is rounded by itself, totals too, so that sums need
+   not add up and a difference of two published numbers is not a count of people.
+2. **Rates** (:data:`RATE_UNITS`): 3 decimals. Withheld for fewer than 10 rows. Where the rate and
+   its sample size would tell a count from 1 to 9 of those who have the property, or of those who
+   have not, the rate becomes a bound such as ``< 0.02``.
+3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals.
+4. **Groups of people** in one finding: where a group is too small to be shown, at least one more
+   is withheld, so that the small one is not the total minus the others. Which one goes by the
+   groups' names, not by their sizes: the same one tomorrow as today, so that nights cannot be
+   subtracted either.
+5. **Extremes** are not published; :func:`beyond_bound` tells how many lie beyond a declared bound,
+   :func:`whole_months` how old the oldest row is.
+
+A group that is small on some nights only is still bounded by its neighbours in time; rounding
+limits that to the width of its steps.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from nachweis.domain.finding import Finding, Measurement
+
+SMALLEST_COUNT = 10
+"""Smaller counts of people are not published."""
+STEP = 5
+"""Published counts are multiples of this."""
+RATE_DECIMALS = 3
+SMALL_BAND = "1-9"
+
+COUNT_UNITS = frozenset(
+    {
+        "rows",
+        "people",
+        "persons",
+        "subjects",
+        "customers",
+        "contacts",
+        "households",
+        "sessions",
+        "messages",
+        "keys",
+    }
+)
+"""Units whose values count people or rows about people."""
+RATE_UNITS = frozenset({"share", "rate", "proportion"})
+"""Units whose values are a share of the ``n`` rows they were computed from."""
+COMPARISON_UNITS = frozenset({"ratio", "difference"})
+"""Units whose values compare rates of groups."""
+
+_DAYS_PER_MONTH = 30.436875
+_LIMIT_WORDS = ("at least ", "at most ", "fewer than ", "less than ", "more than ", "minimum of ")
+_UNIT_WORDS = "|".join(sorted(COUNT_UNITS))
+_COUNTED = re.compile(
+    r"(?<![\w.,\-/<>])(\d{1,3}(?:,\d{3})+|\d+)"
+    r"(?=(?:\s+of\s+(?:the\s+|all\s+)?[\d,]+)?"
+    rf"\s+(?:(?!of\b|for\b|in\b|over\b|per\b|and\b|or\b)[a-z]+\s+)?(?:{_UNIT_WORDS})\b)"
+)
+
+
+def sealed_count(count: int) -> int | str:
+    """A count of people in the form in which it may be published.
+
+    Args:
+        count: Exact count, 0 or more.
+
+    Returns:
+        0, the band ``1-9``, or the count rounded to a multiple of 5.
+    """
+    if count <= 0:
+        return 0
+    return SMALL_BAND if count < SMALLEST_COUNT else _rounded(count)
+
+
+def beyond_bound(count: int) -> int | str:
+    """How many values lie beyond a declared bound; published instead of an extreme value."""
+    return sealed_count(count)
+
+
+def sealed_size(n: int | None) -> int | None:
+    """A sample size in the form in which it may be published; None where it is too small."""
+    if n is None or n <= 0:
+        return n
+    return None if n < SMALLEST_COUNT else _rounded(n)
+
+
+def sealed_rate(rate: float, n: int | None) -> float | str | None:
+    """A share of people in the form in which it may be published.
+
+    Args:
+        rate: Share of the rows that have a property, 0 to 1.
+        n: Number of rows; None if it is unknown or already withheld.
+
+    Returns:
+        The rate with 3 decimals; None for a sample below 10; a bound such as ``< 0.02`` or
+        ``> 0.98`` where the exact rate would tell of fewer than 10 people.
+    """
+    shown = round(rate, RATE_DECIMALS) + 0.0
+    if n is None:
+        return shown
+    if n < SMALLEST_COUNT:
+        return None
+    published = _rounded(n)
+    if _tells_of_few(rate, n) or _tells_of_few(shown, published):
+        return f"< {_bound(published)}" if rate <= 0.5 else f"> {round(1 - _bound(published), 3)}"
+    return shown
+
+
+def sealed_cells(cells: Mapping[str, int]) -> dict[str, int | str | None]:
+    """Counts of disjoint groups in the form in which they may be published.
+
+    Args:
+        cells: Group to exact count.
+
+    Returns:
+        Group to 0, ``1-9``, a rounded count, or None where a count is withheld only to protect a
+        small one.
+    """
+    companions = withheld_groups(cells)
+    return {
+        name: None if name in companions else sealed_count(count) for name, count in cells.items()
+    }
+
+
+def withheld_groups(cells: Mapping[str, int]) -> frozenset[str]:
+    """Groups that are large enough but withheld to protect a small one.
+
+    Going by name, groups join the small ones until at least two hold people and together they
+    hold at least 10, so that the small ones are not the total minus the others.
+
+    Args:
+        cells: Group to exact count; groups do not overlap.
+
+    Returns:
+        Names of the groups that join; empty if no group is small.
+    """
+    hidden = [count for count in cells.values() if 0 < count < SMALLEST_COUNT]
+    if not hidden:
+        return frozenset()
+    joined: set[str] = set()
+    for name in sorted(cells):
+        if len(hidden) >= 2 and sum(hidden) >= SMALLEST_COUNT:
+            break
+        if cells[name] >= SMALLEST_COUNT:
+            hidden.append(cells[name])
+            joined.add(name)
+    return frozenset(joined)
+
+
+def whole_months(days: float) -> int:
+    """An age in whole months, rounded down."""
+    return math.floor(max(0.0, days) / _DAYS_PER_MONTH)
+
+
+def seal_text(text: str) -> str:
+    """Coarsen counts that a sentence states in front of words such as ``rows`` or ``people``.
+
+    Limits (``fewer than 12 rows``) are the organisation's own numbers and stay.
+
+    Args:
+        text: A sentence of a finding.
+
+    Returns:
+        The sentence with sealed counts.
+    """
+
+    def seal(match: re.Match[str]) -> str:
+        if text[: match.start()].endswith(_LIMIT_WORDS):
+            return match.group()
+        return str(sealed_count(int(match.group().replace(",", ""))))
+
+    return _COUNTED.sub(seal, text)
+
+
+def seal_finding(finding: Finding) -> Finding:
+    """A finding in the form in which it may be signed and published.
+
+    Args:
+        finding: A judged finding with exact numbers.
+
+    Returns:
+        The finding with sealed measurements and sentences; sealing it again changes nothing.
+    """
+    companions = _companions(finding.measurements)
+    return finding.model_copy(
+        update={
+            "measurements": tuple(_sealed(m, companions) for m in finding.measurements),
+            "explanation": seal_text(finding.explanation),
+            "scope": seal_text(finding.scope),
+        }
+    )
+
+
+# ----------------------------------------------------------------------------------- inside
+
+
+def _rounded(count: int) -> int:
+    return STEP * ((count + STEP // 2) // STEP)
+
+
+def _tells_of_few(rate: float, n: int) -> bool:
+    having = round(rate * n)
+    return 0 < having < SMALLEST_COUNT or 0 < n - having < SMALLEST_COUNT
+
+
+def _bound(published: int) -> float:
+    """A rate above every rate of fewer than 10 people, from the published size alone.
+
+    The exact size may be smaller than the published one by half a step.
+    """
+    smallest = max(SMALLEST_COUNT, published - STEP // 2)
+    return math.ceil(SMALLEST_COUNT / smallest * 1000) / 1000
+
+
+def _companions(measurements: Iterable[Measurement]) -> frozenset[str]:
+    """Groups whose numbers are withheld throughout a finding."""
+    sizes: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
+    totals: set[str] = set()
+    for m in measurements:
+        exact = isinstance(m.value, int) and not isinstance(m.value, bool)
+        if m.unit in COUNT_UNITS and exact:
+            if m.group is None:
+                totals.add(m.name)
+            else:
+                counts.setdefault(m.name, {})[m.group] = int(m.value or 0)
+        if m.unit in RATE_UNITS and m.group is not None and m.n is not None:
+            sizes.setdefault(m.name, {})[m.group] = m.n
+    tables = [*sizes.values(), *(cells for name, cells in counts.items() if name in totals)]
+    return frozenset(name for cells in tables for name in withheld_groups(cells))
+
+
+def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
+    protects = m.group in companions
+    n = None if protects else sealed_size(m.n)
+    update: dict[str, object] = {"n": n}
+    reason = ""
+    if isinstance(m.value, (bool, str)) or m.value is None:
+        pass
+    elif m.unit in COUNT_UNITS:
+        update["value"] = None if protects else sealed_count(round(m.value))
+        reason = "withheld so that a small group cannot be recovered" if protects else ""
+    elif m.unit in RATE_UNITS:
+        update["value"] = sealed_rate(float(m.value), m.n)
+        reason = "" if update["value"] is not None else f"fewer than {SMALLEST_COUNT} rows"
+    elif m.unit in COMPARISON_UNITS:
+        update["value"] = round(float(m.value), RATE_DECIMALS) + 0.0
+    if m.interval is not None and m.unit in RATE_UNITS | COMPARISON_UNITS:
+        update["interval"] = _sealed_interval(m, update)
+    if reason and not m.reason:
+        update["reason"] = reason
+    return m.model_copy(update=update)
+
+
+def _sealed_interval(m: Measurement, update: Mapping[str, object]) -> tuple[float, float] | None:
+    """Bounds with 3 decimals; none where their width would tell a withheld size or count."""
+    shown = update.get("value", m.value)
+    if m.interval is None or isinstance(shown, str) or shown is None:
+        return None
+    if m.n is not None and update["n"] is None:
+        return None
+    low, high = m.interval
+    return round(low, RATE_DECIMALS) + 0.0, round(high, RATE_DECIMALS) + 0.0
