@@ -274,7 +274,7 @@ def _measurements(inputs: Inputs, share: _Share) -> list[Measurement]:
         Measurement(
             name=f"{share.name}_difference",
             value=share.difference,
-            unit="share",
+            unit="difference",
             threshold=limit,
             n=share.n,
             interval=share.interval(),

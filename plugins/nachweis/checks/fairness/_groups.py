@@ -1,0 +1,211 @@
+"""Groups of protected attributes: which may be counted, how, and how they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from nachweis.domain.check import Inputs
+from nachweis.domain.manifest import DataSet, FieldRole, ProtectedAttribute
+from nachweis.domain.observation import (
+    CountTable,
+    Expression,
+    GroupedCounts,
+    Join,
+    Observations,
+    Source,
+)
+
+
+def group_key(attribute_id: str) -> str:
+    """Key of an attribute in a table of counts."""
+    return f"group:{attribute_id}"
+
+
+# -------------------------------------------------------------------------- what may be counted
+
+
+def attributes(inputs: Inputs) -> list[ProtectedAttribute]:
+    """Attributes that may be counted tonight."""
+    return [
+        attribute
+        for attribute in inputs.model.protected_attributes
+        if not refusal(inputs, attribute)
+    ]
+
+
+def refusal(inputs: Inputs, attribute: ProtectedAttribute) -> str:
+    """What must be declared before an attribute may be counted, or an empty string.
+
+    Special categories of personal data are read for bias work only while an activity of the model
+    declares all conditions of Art. 4a of the AI Act.
+    """
+    if attribute.art9 is not None and not _special_category_allowed(inputs, attribute):
+        return (
+            f"an unexpired 'bias_special_category_processing' that names {attribute.art9.value} "
+            "in an activity of this model (Art. 4a AI Act)"
+        )
+    if _is_elsewhere(inputs, attribute):
+        other = inputs.world.data_sets.get(attribute.data_set or "")
+        if other is None or other.subject_key is None or _log(inputs).subject_key is None:
+            return f"'subject_key' of the scoring log and of {attribute.data_set}"
+    return ""
+
+
+def _special_category_allowed(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
+    tonight = inputs.night.date
+    return any(
+        declared is not None
+        and attribute.art9 in declared.attributes
+        and tonight <= declared.delete_by
+        and (declared.bias_closed_at is None or tonight <= declared.bias_closed_at)
+        for declared in (a.bias_special_category_processing for a in inputs.activities)
+    )
+
+
+def intersections(inputs: Inputs) -> list[tuple[ProtectedAttribute, ...]]:
+    """Declared intersections whose attributes may all be counted, from at most one other set."""
+    known = {attribute.id: attribute for attribute in attributes(inputs)}
+    found = []
+    for ids in inputs.model.intersections:
+        group = tuple(known[one] for one in ids if one in known)
+        elsewhere = {one.data_set for one in group if _is_elsewhere(inputs, one)}
+        if len(group) == len(ids) and len(elsewhere) <= 1:
+            found.append(group)
+    return found
+
+
+def _is_elsewhere(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
+    return attribute.data_set is not None and attribute.data_set != _log(inputs).id
+
+
+def _log(inputs: Inputs) -> DataSet:
+    log = inputs.data("scoring_log")
+    if log is None:
+        raise LookupError("the need 'scoring_log' was not met")
+    return log
+
+
+# ------------------------------------------------------------------------------------- requests
+
+
+def name_of(group: Sequence[ProtectedAttribute]) -> str:
+    """Name of an attribute or intersection."""
+    return "+".join(attribute.id for attribute in group)
+
+
+def counts(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> GroupedCounts:
+    """Rows per group, prediction and exposure among the eligible of the current window.
+
+    All checks of this family ask for the same keys, so that one query per attribute serves them.
+    """
+    log = _log(inputs)
+    by = group_expressions(inputs, group)
+    if prediction := log.field(FieldRole.PREDICTION):
+        by["prediction"] = prediction
+    if contacted := log.field(FieldRole.CONTACTED):
+        by["contacted"] = _truth(contacted)
+        if arm := log.field(FieldRole.ARM):
+            by["arm"] = arm
+    return GroupedCounts(
+        f"counts:{name_of(group)}",
+        inputs.source("scoring_log", "current"),
+        by=by,
+        where=eligible(log),
+        join=_join(inputs, group),
+    )
+
+
+def eligible(log: DataSet) -> Expression | None:
+    """Filter on the eligible, where the log declares who is."""
+    column = log.field(FieldRole.ELIGIBLE)
+    return _truth(column) if column else None
+
+
+def group_expressions(
+    inputs: Inputs, group: Sequence[ProtectedAttribute]
+) -> dict[str, str | Expression]:
+    """Group keys and what they are: the attribute's column, or the band its number lies in."""
+    return {
+        group_key(one.id): _group_expression(_column(inputs, one), tuple(one.bands))
+        for one in group
+    }
+
+
+def held_by_log(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
+    """Whether the scoring log itself holds the attribute."""
+    return not _is_elsewhere(inputs, attribute)
+
+
+def _column(inputs: Inputs, attribute: ProtectedAttribute) -> str:
+    return f"joined_{attribute.id}" if _is_elsewhere(inputs, attribute) else attribute.column
+
+
+def _join(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> Join | None:
+    elsewhere = [one for one in group if _is_elsewhere(inputs, one)]
+    if not elsewhere:
+        return None
+    other = inputs.world.data_sets[elsewhere[0].data_set or ""]
+    own_key, key = _log(inputs).subject_key, other.subject_key
+    if own_key is None or key is None:
+        raise LookupError("a subject key is not declared")
+    return Join(
+        other=Source(other.id),
+        key=(own_key.column, key.column),
+        columns=tuple((_column(inputs, one), one.column) for one in elsewhere),
+        time=other.time.column if other.time else None,
+    )
+
+
+# Engines share a query between requests with the same expressions, so each is built once.
+
+
+@lru_cache(maxsize=256)
+def _truth(column: str) -> Expression:
+    return lambda table: table[column].cast("boolean")
+
+
+@lru_cache(maxsize=256)
+def _group_expression(column: str, edges: tuple[float, ...]) -> Expression:
+    if not edges:
+        return lambda table: table[column]
+    return lambda table: _banded(table[column], edges)
+
+
+def _banded(value: Any, edges: Sequence[float]) -> Any:
+    """Name of the band a number lies in; a missing number lies in none."""
+    names = band_names(edges)
+    # NaN counts as larger than any number in DuckDB; it is in no band either.
+    result = ((value >= edges[-1]) & (value <= float("inf"))).ifelse(names[-1], None)
+    for edge, name in zip(reversed(edges), reversed(names[:-1]), strict=True):
+        result = (value < edge).ifelse(name, result)
+    return result
+
+
+def band_names(edges: Sequence[float]) -> list[str]:
+    """Names of the bands between inner edges, for example ``under 25`` and ``25 to under 40``."""
+    inner = [f"{low:g} to under {high:g}" for low, high in pairwise(edges)]
+    return [f"under {edges[0]:g}", *inner, f"{edges[-1]:g} and over"]
+
+
+# -------------------------------------------------------------------------------------- results
+
+
+def counted(seen: Observations, name: str) -> CountTable | str:
+    """A table of counts, or why there is none."""
+    reasons = dict(seen.missing())
+    if name in reasons:
+        return reasons[name]
+    table: CountTable = seen[name]
+    return table
+
+
+def without(table: CountTable, key: str, values: frozenset[str]) -> CountTable:
+    """A table of counts without the rows whose key has one of these values (by their text)."""
+    position = table.keys.index(key)
+    return CountTable(
+        table.keys,
+        {row: n for row, n in table.rows.items() if str(row[position]) not in values},
+    )
