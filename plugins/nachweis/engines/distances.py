@@ -6,7 +6,8 @@ and infinities are no part of a profile's support, so they are left out, as Evid
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,7 @@ from nachweis.engines.shares import (
 PARITY = "equals Evidently 0.7.23"
 _LARGEST_EXACT_KS = 10_000  # scipy's ks_2samp turns to the asymptotic distribution above
 _LARGEST_EXACT_SCALE = 2**62
+_BLOCK = 32_768
 SMALLEST_SPREAD = 0.001  # Evidently's floor of the standard deviation
 
 
@@ -130,53 +132,60 @@ def standard_deviation(profile: ColumnProfile) -> float:
 
 def _wasserstein(reference: ColumnProfile, current: ColumnProfile) -> Score:
     """First Wasserstein distance over the reference's standard deviation."""
-    points, difference = _difference_of_distributions(reference, current)
-    np.abs(difference, out=difference)
-    difference[:-1] *= np.diff(points)
-    distance = float(np.sum(difference[:-1]))
+    parts = [
+        float(np.sum(np.abs(difference) * gaps))
+        for gaps, difference in _distribution_differences(reference, current)
+    ]
     spread = max(standard_deviation(reference), SMALLEST_SPREAD)
-    return Score(distance / spread, "all values; divided by max(reference std, 0.001)")
+    return Score(math.fsum(parts) / spread, "all values; divided by max(reference std, 0.001)")
 
 
 def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Score:
     """Two-sided K-S p-value: exact up to 10,000 rows, then scipy's asymptotic distribution."""
     from scipy import stats
 
-    if max(reference.valid, current.valid) <= _LARGEST_EXACT_KS:
+    smaller, larger = sorted((reference.valid, current.valid))
+    if larger <= _LARGEST_EXACT_KS:
         rows = [np.repeat(profile.support, profile.counts) for profile in (reference, current)]
         return Score(float(stats.ks_2samp(*rows).pvalue), "all values; exact distribution")
-    points, difference = _difference_of_distributions(reference, current)
-    np.abs(difference, out=difference)
-    # Of equal points only the last one carries all their rows.
-    statistic = float(np.max(difference, where=np.diff(points, append=np.inf) > 0, initial=0.0))
-    larger, smaller = (
-        float(max(reference.valid, current.valid)),
-        float(min(reference.valid, current.valid)),
+    statistic = max(
+        float(np.max(np.abs(difference), where=gaps > 0, initial=0.0))
+        for gaps, difference in _distribution_differences(reference, current)
     )
-    effective = np.round(larger * smaller / (larger + smaller))
+    effective = np.round(float(larger) * float(smaller) / (larger + smaller))
     p_value = float(np.clip(stats.kstwo.sf(statistic, effective), 0, 1))
     return Score(p_value, "all values; asymptotic distribution")
 
 
-def _difference_of_distributions(
+def _distribution_differences(
     reference: ColumnProfile, current: ColumnProfile
-) -> tuple[Floats, Floats]:
-    """All points in order, and reference's minus current's distribution function there.
+) -> Iterator[tuple[Floats, Floats]]:
+    """Walk through all points in order, in blocks that stay in the processor's cache.
 
-    A point that both profiles have stands twice; the second entry holds the full difference.
+    A point that both profiles have stands twice: the first time with gap 0 and half a difference.
+    The last point has gap 0 too; both distribution functions are 1 there.
+
+    Yields:
+        Gap to the next point, and reference's minus current's distribution function, per point.
     """
     points = np.concatenate([reference.support, current.support])
     order = np.argsort(points, kind="stable")  # two sorted runs: merged in linear time
     # Scaled to whole numbers the running difference is exact, however many rows there are.
     scale = reference.valid * current.valid
     whole = np.int64 if scale < _LARGEST_EXACT_SCALE else np.float64
-    steps = np.concatenate(
-        [
-            np.multiply(reference.counts, current.valid, dtype=whole),
-            np.multiply(current.counts, -reference.valid, dtype=whole),
-        ]
-    )
-    return points[order], np.cumsum(steps[order]) / scale
+    rise = np.multiply(reference.counts, current.valid, dtype=whole)
+    fall = np.multiply(current.counts, -reference.valid, dtype=whole)
+    steps = np.concatenate([rise, fall])
+    level = whole(0)
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK + 1]
+        ordered = points[block]
+        own = ordered[:_BLOCK]
+        gaps = np.diff(ordered) if len(block) > len(own) else np.diff(ordered, append=ordered[-1])
+        running = np.cumsum(steps[block[: len(own)]])
+        running += level
+        level = running[-1]
+        yield gaps, running / scale
 
 
 def _chi_square(reference: ColumnProfile, current: ColumnProfile) -> Score:

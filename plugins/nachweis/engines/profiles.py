@@ -160,18 +160,21 @@ def rebin(profile: ColumnProfile, bins: int = MAX_BINS) -> ColumnProfile:
     """
     if profile.kind == "categorical" or len(profile.support) <= bins:
         return profile
-    # The middle of a value's rows decides its bin: a heavy value cannot straddle two.
-    middle = np.cumsum(profile.counts) - (profile.counts + 1) // 2
     edges = -(-np.arange(bins, dtype=np.int64) * profile.valid // bins)
-    starts = np.unique(np.searchsorted(middle, edges))
-    starts = starts[starts < len(middle)]
+    if len(profile.support) == profile.valid:
+        starts = edges
+    else:
+        # The middle of a value's rows decides its bin: a heavy value cannot straddle two.
+        middle = np.cumsum(profile.counts) - (profile.counts + 1) // 2
+        starts = np.unique(np.searchsorted(middle, edges))
+        starts = starts[starts < len(middle)]
     counts = np.add.reduceat(profile.counts, starts)
-    # Offsets from the bin's first value keep the sums small where values lie far from zero.
-    base = np.repeat(profile.support[starts], np.diff(np.r_[starts, len(middle)]))
-    offsets = np.add.reduceat((profile.support - base) * profile.counts, starts)
+    # Offsets from a value in the middle keep the sums small where values lie far from zero.
+    origin = profile.support[len(profile.support) // 2]
+    offsets = np.add.reduceat((profile.support - origin) * profile.counts, starts)
     return ColumnProfile(
         kind="numeric",
-        support=profile.support[starts] + offsets / counts,
+        support=origin + offsets / counts,
         counts=counts,
         nulls=profile.nulls,
         infinite=profile.infinite,
