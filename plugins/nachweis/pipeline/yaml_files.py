@@ -148,7 +148,7 @@ class _Builder:
         if tag.startswith(("!", "tag:yaml.org,2002:python")):
             self.problem(node, "a YAML tag is used", "remove the tag")
             return None
-        if node.style is not None:
+        if node.style:
             return text
         if text in _NULLS:
             return None

@@ -1,0 +1,78 @@
+"""The night's summary and message: worst first, counts and a link only."""
+
+from __future__ import annotations
+
+from nachweis.domain.finding import Severity
+from nachweis.domain.manifest.organisation import NotificationPolicy
+from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, message, summary_text
+
+ALL = NotificationPolicy(minimum_severity="medium")
+
+
+def open_finding(severity: str, state: str = "new", outcome: str = "fail") -> OpenFinding:
+    return OpenFinding(
+        check="retention_kept",
+        subject="data_set/log",
+        column=None,
+        outcome=outcome,
+        severity=severity,
+        state=state,
+    )
+
+
+def summary(*open_ones: OpenFinding, **changes: object) -> NightSummary:
+    content: dict[str, object] = {
+        "night": "2026-03-02",
+        "attempt": "abc",
+        "models": 2,
+        "data_sets": 3,
+        "counts": {"fail": len(open_ones), "pass": 7},
+        "open": open_ones,
+        "versions": (NewVersion(kind="record", id="marketing", version=2),),
+        "sequence": 4,
+        "chain_ok": True,
+    }
+    return NightSummary.model_validate({**content, **changes})
+
+
+def test_the_text_names_everything_a_person_needs() -> None:
+    text = summary_text(summary(open_finding("high")))
+    for part in ("2026-03-02", "2 models, 3 data sets", "1 fail", "retention_kept",
+                 "record marketing v2", "sequence 4", "verifies"):  # fmt: skip
+        assert part in text
+
+
+def test_a_repeated_night_says_that_nothing_changed() -> None:
+    assert "nothing changed" in summary_text(summary(repeated=True))
+
+
+def test_a_broken_chain_is_said_loudly() -> None:
+    assert "DOES NOT VERIFY" in summary_text(summary(chain_ok=False))
+
+
+def test_the_worst_severity_counts() -> None:
+    assert summary(open_finding("low"), open_finding("critical")).worst is Severity.CRITICAL
+    assert summary().worst is None
+
+
+def test_one_message_with_counts_and_link_only() -> None:
+    said = message(summary(open_finding("high"), open_finding("critical")), ALL, "https://x/site/")
+    assert said is not None
+    subject, body = said
+    assert subject == "Nachweis 2026-03-02: 1 critical, 1 high"
+    assert "2 x retention_kept" in body
+    assert "https://x/site/nights/2026-03-02.html" in body
+    assert "data_set/log" not in body
+
+
+def test_nothing_new_sends_nothing() -> None:
+    assert message(summary(), ALL, None) is None
+    assert message(summary(open_finding("high", state="acknowledged")), ALL, None) is None
+    assert message(summary(open_finding("low")), ALL, None) is None
+    assert message(summary(open_finding("high"), repeated=True), ALL, None) is None
+
+
+def test_crashes_blindness_and_a_broken_chain_are_always_told() -> None:
+    assert message(summary(open_finding("info", outcome="error")), ALL, None) is not None
+    assert message(summary(blind=("retention_kept",)), ALL, None) is not None
+    assert message(summary(chain_ok=False), ALL, None) is not None
