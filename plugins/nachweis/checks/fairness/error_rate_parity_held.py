@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from nachweis.checks.fairness._examples import MODEL_WITH_OUTCOMES, cells, outcomes_of
 from nachweis.checks.fairness._groups import (
@@ -43,6 +44,7 @@ from nachweis.domain.observation import (
     Request,
 )
 from nachweis.engines.fairness import GroupReport, error_rates
+from nachweis.engines.moments import comparable, zone_of
 
 _WOMEN = cells("female", 90, 30, 30, 90)
 
@@ -237,31 +239,36 @@ def _counts(inputs: Inputs, attribute: ProtectedAttribute) -> GroupedCounts:
             "prediction": scored.fields[FieldRole.PREDICTION],
             "label": "joined_label",
         },
-        where=_due(time, *_window(inputs), eligible(scored)),
+        where=_due(time, *_window(inputs), zone_of(scored, inputs.night), eligible(scored)),
         join=Join(
             other=inputs.source("outcomes"),
             key=(shared or scored.fields[FieldRole.KEY], shared or outcomes.fields[FieldRole.KEY]),
             columns=(("joined_label", outcomes.fields[FieldRole.LABEL]),),
-            where=_told_before(told, inputs.night.end) if told else None,
+            where=_told_before(told, inputs.night.end, zone_of(outcomes, inputs.night))
+            if told
+            else None,
             time=told,
         ),
     )
 
 
 @lru_cache(maxsize=64)
-def _due(column: str, start: dt.datetime, end: dt.datetime, also: Expression | None) -> Expression:
+def _due(
+    column: str, start: dt.datetime, end: dt.datetime, zone: ZoneInfo, also: Expression | None
+) -> Expression:
     """Rows scored in the window; built once per window, so that attributes share a filter."""
 
     def rows(table: Any) -> Any:
-        inside = (table[column] >= start) & (table[column] < end)
+        time = table[column]
+        inside = (time >= comparable(time, start, zone)) & (time < comparable(time, end, zone))
         return inside if also is None else inside & also(table)
 
     return rows
 
 
 @lru_cache(maxsize=64)
-def _told_before(column: str, end: dt.datetime) -> Expression:
-    return lambda table: table[column] < end
+def _told_before(column: str, end: dt.datetime, zone: ZoneInfo) -> Expression:
+    return lambda table: table[column] < comparable(table[column], end, zone)
 
 
 # -------------------------------------------------------------------------------------- results

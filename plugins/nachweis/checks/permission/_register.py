@@ -6,9 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from nachweis.domain.manifest import DataSet, FieldRole
+from nachweis.domain.night import Night
 from nachweis.domain.observation import Expression, Overlap, Source
+from nachweis.engines.moments import comparable, zone_of
 
 _ENDS = (FieldRole.WITHDRAWN_AT, FieldRole.EXPIRES_AT)
 
@@ -21,6 +24,7 @@ class Use:
         data_set: The data set whose rows were used.
         source: Which of its rows.
         register: The permission register.
+        night: The night.
         fixed: Field of the register to the only value that counts.
         matched: Fields that must be equal in both data sets.
         at: Moment of use; None where each row's own time counts.
@@ -30,6 +34,7 @@ class Use:
     data_set: DataSet
     source: Source
     register: DataSet
+    night: Night
     fixed: tuple[tuple[FieldRole, str], ...] = ()
     matched: tuple[FieldRole, ...] = ()
     at: dt.datetime | None = None
@@ -79,12 +84,12 @@ class Use:
         fixed = [(self.register.fields[role], value) for role, value in self.fixed]
         if self.at is None:
             return all_of([equal_to(column, value) for column, value in fixed])
-        given = self.register.fields[FieldRole.GIVEN_AT]
+        given, zone = self.register.fields[FieldRole.GIVEN_AT], zone_of(self.register, self.night)
         return all_of(
             [
                 *(equal_to(column, value) for column, value in fixed),
-                not_after(given, self.at),
-                *(open_at(column, self.at) for column in ends),
+                not_after(given, self.at, zone),
+                *(open_at(column, self.at, zone) for column in ends),
             ]
         )
 
@@ -94,14 +99,19 @@ def equal_to(column: str, value: str) -> Expression:
     return lambda table: table[column] == value
 
 
-def not_after(column: str, moment: dt.datetime) -> Expression:
+def not_after(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
     """Rows whose time is not after a moment."""
-    return lambda table: table[column] <= moment
+    return lambda table: table[column] <= comparable(table[column], moment, zone)
 
 
-def open_at(column: str, moment: dt.datetime) -> Expression:
+def open_at(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
     """Rows whose end is not set or lies after a moment."""
-    return lambda table: table[column].isnull() | (table[column] > moment)
+
+    def still_open(table: Any) -> Any:
+        end = table[column]
+        return end.isnull() | (end > comparable(end, moment, zone))
+
+    return still_open
 
 
 def true_in(column: str) -> Expression:

@@ -17,6 +17,7 @@ from nachweis.domain.observation import (
     Request,
     Source,
 )
+from nachweis.engines.moments import zone_of
 
 _LISTS = ("suppression_list", "objections")
 
@@ -191,6 +192,7 @@ def _use(inputs: Inputs) -> Use:
         data_set=log,
         source=Source(log.id, "night"),
         register=inputs.world.data_sets[rule.register_],
+        night=inputs.night,
         fixed=tuple(fixed),
         matched=tuple(matched),
         at=None if log.time else inputs.night.end,
@@ -240,7 +242,7 @@ def _on_list(
     by_row = received is not None and use.data_set.time is not None
     filters = [one for one in (also,) if one is not None]
     if received is not None and not by_row:
-        filters.append(not_after(received, inputs.night.end))
+        filters.append(not_after(received, inputs.night.end, zone_of(listed, inputs.night)))
     return Overlap(
         f"list:{name}",
         use.source,

@@ -11,6 +11,7 @@ from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycl
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
 from nachweis.domain.manifest import DataSet, DataSetRole, FieldRole
 from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request, Source
+from nachweis.engines.moments import zone_of
 
 _KEPT_TO_HONOUR_WISHES = frozenset(
     {
@@ -133,7 +134,9 @@ class ErasedSubjectsAbsent(Check):
                 inputs.rows_in_question,
                 other=Source(ledger.id),
                 key=(own.subject_key.column, ledger.subject_key.column),
-                other_where=not_after(erased, cutoff) if erased else None,
+                other_where=not_after(erased, cutoff, zone_of(ledger, inputs.night))
+                if erased
+                else None,
                 left_time=by_row.column if by_row and erased else None,
                 right_from=erased if by_row else None,
             )

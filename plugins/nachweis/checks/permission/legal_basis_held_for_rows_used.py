@@ -169,6 +169,7 @@ def _use(inputs: Inputs) -> Use:
         data_set=data_set,
         source=inputs.rows_in_question,
         register=register,
+        night=inputs.night,
         fixed=tuple(fixed),
         matched=tuple(matched),
         at=at,

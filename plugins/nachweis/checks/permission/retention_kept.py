@@ -6,12 +6,14 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
 from nachweis.domain.manifest import Activity, ColumnType, DataSet, DataSetRole, before
 from nachweis.domain.manifest.activity import RetentionRule
 from nachweis.domain.observation import Expression, Observations, Request, Scalar, Source
+from nachweis.engines.moments import comparable, zone_of
 
 
 def _tables(*times: dt.datetime | None) -> dict[str, ExampleTable]:
@@ -87,11 +89,11 @@ class RetentionKept(Check):
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
         """Four aggregates per rule, all in one scan."""
-        source = Source(inputs.data_set.id)
+        source, zone = Source(inputs.data_set.id), zone_of(inputs.data_set, inputs.night)
         for applied in _rules(inputs):
             time = _time(inputs.data_set, applied.column)
             yield Scalar(f"rows:{applied.key}", source, lambda table: table.count())
-            yield Scalar(f"beyond:{applied.key}", source, _before(time, applied.limit))
+            yield Scalar(f"beyond:{applied.key}", source, _before(time, applied.limit, zone))
             yield Scalar(f"oldest:{applied.key}", source, _oldest(time))
             yield Scalar(f"undated:{applied.key}", source, _undated(time))
 
@@ -154,8 +156,12 @@ def _time(data_set: DataSet, name: str) -> Expression:
     return lambda table: table[name].cast("timestamp")
 
 
-def _before(time: Expression, limit: dt.datetime) -> Expression:
-    return lambda table: table.count(where=time(table) < limit)
+def _before(time: Expression, limit: dt.datetime, zone: ZoneInfo) -> Expression:
+    def beyond(table: Any) -> Any:
+        moment = time(table)
+        return table.count(where=moment < comparable(moment, limit, zone))
+
+    return beyond
 
 
 def _oldest(time: Expression) -> Expression:
