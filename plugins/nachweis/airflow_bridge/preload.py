@@ -8,25 +8,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-import sys
 
-HEAVY = (
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "duckdb",
-    "ibis",
-    "sqlalchemy",
-    "scipy.stats",
-    "sklearn.metrics",
-    "great_expectations",
-    "evidently",
-    "fairlearn.metrics",
-    "boto3",
-    "jinja2",
-    "pydantic",
-)
-"""Libraries whose import costs more than a task's own work."""
+from nachweis.airflow_bridge.libraries import HEAVY
 
 OURS = ("nachweis.pipeline.night", "nachweis.pipeline.observe", "nachweis.pipeline.judge")
 
@@ -47,11 +30,6 @@ def load() -> list[str]:
             missing.append(name)
             _log.warning("%s was not preloaded: %s", name, type(error).__name__)
     return missing
-
-
-def loaded() -> list[str]:
-    """Heavy libraries that this process holds already."""
-    return [name for name in HEAVY if name in sys.modules]
 
 
 load()

@@ -17,24 +17,45 @@ def uses_embedded(settings: Settings) -> bool:
     return settings.s3_endpoint == "embedded"
 
 
-@contextmanager
-def running_store(settings: Settings) -> Iterator[None]:
-    """Have the store running, prepared and its address in the environment.
+def start_store(settings: Settings) -> bool:
+    """Have a prepared store, and its address in this process's environment.
 
     Args:
-        settings: Settings; with an address of a store of its own, only the buckets are checked.
+        settings: Settings; of a store at an address only the buckets are prepared.
+
+    Returns:
+        True if our own store was started by this call.
     """
     from nachweis.storage import bootstrap, embedded
 
-    started_here = False
+    started = False
     if uses_embedded(settings):
-        started_here = embedded.status(settings) is None
-        tell("starting the object store" if started_here else "the object store is running")
+        started = embedded.status(settings) is None
+        tell("starting the object store" if started else "the object store is running")
         embedded.start(settings)
         os.environ.update(embedded.environment(settings))
+    bootstrap.bootstrap(embedded.resolve(settings))
+    return started
+
+
+def stop_store(settings: Settings) -> None:
+    """Stop our own store, if it is ours and runs."""
+    from nachweis.storage import embedded
+
+    if uses_embedded(settings):
+        embedded.stop(settings)
+
+
+@contextmanager
+def running_store(settings: Settings) -> Iterator[None]:
+    """Have the store for a while; it is stopped again only if it did not run before.
+
+    Args:
+        settings: Settings.
+    """
+    started = start_store(settings)
     try:
-        bootstrap.bootstrap(embedded.resolve(settings))
         yield
     finally:
-        if started_here:
-            embedded.stop(settings)
+        if started:
+            stop_store(settings)

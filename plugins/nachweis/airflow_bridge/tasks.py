@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nachweis.airflow_bridge import progress
+from nachweis.airflow_bridge.libraries import HEAVY, loaded
 from nachweis.domain.errors import NachweisError
 from nachweis.settings import Settings
 
@@ -82,9 +83,7 @@ def run_subject(subject: str, night: str, attempt: str, blind: Sequence[str]) ->
     Returns:
         Subject, evidence key, counts by outcome, failure and seconds.
     """
-    from nachweis.airflow_bridge.preload import HEAVY, loaded
-
-    progress.log(f"{len(loaded())} of {len(HEAVY)} heavy libraries were loaded before this task")
+    progress.log(f"heavy libraries loaded before this task: {len(loaded())} of {len(HEAVY)}")
     from nachweis.pipeline import night as pipeline
 
     try:

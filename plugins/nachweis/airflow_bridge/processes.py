@@ -1,0 +1,119 @@
+"""Background processes of our own: started detached, remembered in a file, stopped by id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STOP_SECONDS = 40.0
+_PROC = Path("/proc/self/stat")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process we started.
+
+    Attributes:
+        name: What it is.
+        pid: Process id, also the id of its session and process group.
+        birth: When the kernel started it; a reused id has another birth.
+    """
+
+    name: str
+    pid: int
+    birth: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return _birth(self.pid) == self.birth
+
+
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Start a process in a session of its own, writing to a log.
+
+    Args:
+        name: What it is.
+        command: Program and arguments.
+        environment: Its whole environment.
+        log: File that takes its output.
+
+    Returns:
+        The process.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(  # noqa: S603 - our own commands
+            list(command),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Process(name, child.pid, _birth(child.pid))
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """Ask all to end, wait, then end what is left, with their children.
+
+    Args:
+        processes: In the order in which they were started.
+    """
+    for process in reversed(processes):
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(process.alive for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in processes:
+        if process.alive:
+            _signal(process, signal.SIGKILL)
+
+
+def save(file: Path, processes: Sequence[Process], facts: Mapping[str, Any]) -> None:
+    """Remember processes and facts about them, readable by this user only."""
+    content = {**facts, "processes": [[p.name, p.pid, p.birth] for p in processes]}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        json.dump(content, stream)
+
+
+def read(file: Path) -> tuple[list[Process], dict[str, Any]]:
+    """Read what `save` wrote; nothing if there is no such file or it is damaged."""
+    try:
+        content = json.loads(file.read_text())
+        found = [Process(name, pid, birth) for name, pid, birth in content.pop("processes")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], {}
+    return found, content
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    if process.alive:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+def _birth(pid: int) -> str:
+    """Start time of a running process; empty if there is none or it has ended."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    if not _PROC.exists():  # not Linux: an id is all there is to go by
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return ""
+        return "unknown"
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
