@@ -95,6 +95,11 @@ class Words:
             return found.get("en", key)
         return found[self.language]
 
+    def value(self, key: str, raw: object) -> str:
+        """Text of an allowed value such as ``delete``; any other text stays as people wrote it."""
+        found = self.labels.get(key, {}).get(self.language)
+        return found if found is not None else without_bidi(str(raw))
+
     def text(self, value: Mapping[str, str] | None) -> str:
         """One language of a text that people declared."""
         return without_bidi(text_in(dict(value) if value else None, self.language))
@@ -137,6 +142,11 @@ def _unit(count: int, unit: str, locale: Locale) -> str:
 def without_bidi(text: str) -> str:
     """Text without the controls that let it run backwards over its surroundings."""
     return _BIDI_CONTROLS.sub("\ufffd", text)
+
+
+def anchor(name: str) -> str:
+    """A field's id as the id of an element."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-").lower() or "field"
 
 
 def safe_link(value: str) -> str | None:
@@ -186,6 +196,8 @@ def environment(templates: Path, words: Words) -> Environment:
         "period": words.period,
         "link": safe_link,
         "visible": without_bidi,
+        "value_label": words.value,
+        "anchor": anchor,
     }
     made.filters.update(filters)
     made.tests["text_map"] = is_text_map
