@@ -93,7 +93,7 @@ def applicable(world: World, subject: Subject, folder: Path = FAMILIES) -> list[
 
 def source_file(found: type[Check]) -> Path:
     """The file that defines a check."""
-    return Path(inspect.getfile(found))
+    return Path(inspect.getfile(found.judge))
 
 
 # --------------------------------------------------------------------------------- discovery

@@ -1,0 +1,106 @@
+"""Every check keeps the contract: complete, documented, and its examples give what they say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from nachweis import registry
+from nachweis.domain.check import Check, Example
+from nachweis.domain.finding import Outcome
+from nachweis.pipeline.examples import replay, run_example, worst_outcome
+from nachweis.pipeline.load import load_controls
+
+CHECKS = list(registry.checks().values())
+EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
+CONTROLS = Path(__file__).parents[2] / "controls"
+
+# Words that a page, record or message of this product never uses about itself or a model.
+FORBIDDEN = re.compile(r"\b(compliant|unbiased|certified|immutable|anonymous|must retrain)\b", re.I)
+
+
+def name(case: Check | Example) -> str:
+    return case.title.replace(" ", "-") if isinstance(case, Example) else case.id
+
+
+@pytest.mark.parametrize(("check", "example"), EXAMPLES, ids=name)
+def test_an_example_gives_its_outcome(check: type[Check], example: Example) -> None:
+    found = run_example(check, example)
+    told = [f"{finding.column}: {finding.outcome} {finding.explanation}" for finding in found]
+    assert worst_outcome(found) is example.outcome, told
+
+
+@pytest.mark.parametrize(("check", "example"), EXAMPLES, ids=name)
+def test_findings_of_an_example_are_complete(check: type[Check], example: Example) -> None:
+    for finding in run_example(check, example):
+        assert finding.explanation
+        assert finding.controls == check.controls
+        assert finding.remediation == check.remediation
+        if finding.outcome in {Outcome.PASS, Outcome.FAIL}:
+            assert finding.measurements or "cannot be read" in finding.explanation
+        for measurement in finding.measurements:
+            assert measurement.value is not None or measurement.reason
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+def test_documentation_is_complete_and_honest(check: type[Check]) -> None:
+    for text in (check.question, check.why, check.method, check.leaves_out, check.remediation):
+        assert len(text) > 20
+        assert not FORBIDDEN.search(text)
+    assert check.question.endswith("?")
+    assert "ource" in check.method or "Evidently" in check.method
+    for param in check.params:
+        assert param.description.endswith(".")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+def test_a_check_says_what_is_undefined(check: type[Check]) -> None:
+    assert re.search(r"ndefined|must all be 0", check.method)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+def test_a_check_never_loads_writes_or_alerts(check: type[Check]) -> None:
+    tree = ast.parse(registry.source_file(check).read_text(encoding="utf-8"))
+    imported = {
+        alias.name if isinstance(node, ast.Import) else (node.module or "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    allowed = ("nachweis.domain", "nachweis.engines", f"nachweis.checks.{check.family}.")
+    own = {module for module in imported if module.startswith("nachweis")}
+    assert all(module.startswith(allowed) for module in own)
+    assert not imported & {"os", "pathlib", "io", "logging", "subprocess", "socket", "requests"}
+    calls = {node.func.id for node in ast.walk(tree) if _is_named_call(node)}
+    assert not calls & {"open", "print", "exec", "eval"}
+
+
+def _is_named_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def test_ids_and_aliases_are_unique() -> None:
+    names = [name for check in CHECKS for name in (check.id, *check.aliases)]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+def test_controls_are_in_the_catalogue(check: type[Check]) -> None:
+    known = load_controls(CONTROLS).controls
+    assert set(check.controls) <= set(known)
+
+
+def test_checks_about_consent_objection_and_erasure_cannot_be_waived() -> None:
+    fixed = {check.id for check in CHECKS if not check.waivable}
+    assert fixed == {
+        "legal_basis_held_for_rows_used",
+        "contact_permission_held_for_audience",
+        "erased_subjects_absent",
+    }
+
+
+def test_the_replay_finds_every_check_seeing() -> None:
+    assert replay(CHECKS) == []
