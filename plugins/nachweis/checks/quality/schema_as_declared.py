@@ -11,7 +11,7 @@ from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, Sub
 from nachweis.domain.manifest import Column, ColumnType, DataSet, DataSetRole
 from nachweis.domain.observation import Observations, Request, SchemaOf
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+_IDENTIFIER = re.compile(r"(?!.*[0-9]{5})[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _WIDER = {
     ColumnType.NUMBER: {ColumnType.INTEGER},
     ColumnType.TIMESTAMP: {ColumnType.DATE},
