@@ -31,8 +31,7 @@ from nachweis.engines.shares import (
 
 PARITY = "equals Evidently 0.7.23"
 _LARGEST_EXACT_KS = 10_000  # scipy's ks_2samp turns to the asymptotic distribution above
-_LARGEST_EXACT_SCALE = 2**62
-_BLOCK = 32_768
+_BLOCK = 16_384
 SMALLEST_SPREAD = 0.001  # Evidently's floor of the standard deviation
 
 
@@ -133,11 +132,12 @@ def standard_deviation(profile: ColumnProfile) -> float:
 def _wasserstein(reference: ColumnProfile, current: ColumnProfile) -> Score:
     """First Wasserstein distance over the reference's standard deviation."""
     parts = [
-        float(np.sum(np.abs(difference) * gaps))
+        float(np.sum(np.abs(difference, out=difference) * gaps))
         for gaps, difference in _distribution_differences(reference, current)
     ]
+    distance = math.fsum(parts) / (reference.valid * current.valid)
     spread = max(standard_deviation(reference), SMALLEST_SPREAD)
-    return Score(math.fsum(parts) / spread, "all values; divided by max(reference std, 0.001)")
+    return Score(distance / spread, "all values; divided by max(reference std, 0.001)")
 
 
 def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Score:
@@ -148,10 +148,11 @@ def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Sco
     if larger <= _LARGEST_EXACT_KS:
         rows = [np.repeat(profile.support, profile.counts) for profile in (reference, current)]
         return Score(float(stats.ks_2samp(*rows).pvalue), "all values; exact distribution")
-    statistic = max(
+    largest = max(
         float(np.max(np.abs(difference), where=gaps > 0, initial=0.0))
         for gaps, difference in _distribution_differences(reference, current)
     )
+    statistic = largest / (smaller * larger)
     effective = np.round(float(larger) * float(smaller) / (larger + smaller))
     p_value = float(np.clip(stats.kstwo.sf(statistic, effective), 0, 1))
     return Score(p_value, "all values; asymptotic distribution")
@@ -166,26 +167,24 @@ def _distribution_differences(
     The last point has gap 0 too; both distribution functions are 1 there.
 
     Yields:
-        Gap to the next point, and reference's minus current's distribution function, per point.
+        Per point: the gap to the next one, and reference's minus current's distribution function
+        times the rows of both. Scaled so, every sum is a whole number and exact (below 2**53).
     """
     points = np.concatenate([reference.support, current.support])
     order = np.argsort(points, kind="stable")  # two sorted runs: merged in linear time
-    # Scaled to whole numbers the running difference is exact, however many rows there are.
-    scale = reference.valid * current.valid
-    whole = np.int64 if scale < _LARGEST_EXACT_SCALE else np.float64
-    rise = np.multiply(reference.counts, current.valid, dtype=whole)
-    fall = np.multiply(current.counts, -reference.valid, dtype=whole)
-    steps = np.concatenate([rise, fall])
-    level = whole(0)
+    steps = np.empty(len(points))
+    np.multiply(reference.counts, current.valid, out=steps[: len(reference.support)])
+    np.multiply(current.counts, -reference.valid, out=steps[len(reference.support) :])
+    level = 0.0
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK + 1]
         ordered = points[block]
-        own = ordered[:_BLOCK]
-        gaps = np.diff(ordered) if len(block) > len(own) else np.diff(ordered, append=ordered[-1])
-        running = np.cumsum(steps[block[: len(own)]])
-        running += level
-        level = running[-1]
-        yield gaps, running / scale
+        difference = steps[block[:_BLOCK]]
+        difference[0] += level
+        np.cumsum(difference, out=difference)
+        level = float(difference[-1])
+        gaps = np.diff(ordered)
+        yield (gaps if len(gaps) == len(difference) else np.append(gaps, 0.0)), difference
 
 
 def _chi_square(reference: ColumnProfile, current: ColumnProfile) -> Score:
