@@ -63,7 +63,7 @@ class FeatureDistributionStable(Check):
         Example(
             "shifted on two nights, distance of a large reference",
             Outcome.FAIL,
-            tables({"income": normal(1500, 0.0, seed=4)}, _SHIFTED),
+            tables({"income": normal(1500, 0.0, seed=4)}, {"income": normal(1500, 1.5, seed=5)}),
             history=differed("income"),
         ),
         Example(

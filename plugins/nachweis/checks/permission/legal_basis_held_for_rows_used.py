@@ -36,6 +36,13 @@ def _tables(register: Mapping[str, list[Any]], **declare: Any) -> dict[str, Exam
             DataSetRole.PERMISSION_REGISTER,
             register,
             {
+                "columns": [
+                    {"name": "person"},
+                    {"name": "purpose"},
+                    {"name": "phase"},
+                    {"name": "given_at"},
+                    {"name": "withdrawn_at", "type": "timestamp"},
+                ],
                 "subject_key": {"column": "person"},
                 "fields": {
                     "purpose": "purpose",
