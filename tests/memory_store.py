@@ -114,7 +114,7 @@ class MemoryStore:
                 other._add(key, current.body)
         return other
 
-    def keys(self) -> list[str]:
+    def present(self) -> list[str]:
         """Keys of current objects."""
         return [key for key in sorted(self._versions) if self._current(key)]
 

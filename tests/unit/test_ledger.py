@@ -74,7 +74,7 @@ def test_the_first_entry_announces_the_key(writer: Callable[..., ledger.Ledger])
     store = MemoryStore()
     book = writer(store)
     appended = _record(book)
-    assert store.keys() == [ledger_key(1), ledger_key(2)]
+    assert store.present() == [ledger_key(1), ledger_key(2)]
     first, second = ledger.read(store)
     assert first.kind is EntryKind.KEY
     assert first.previous == NO_PREVIOUS
@@ -201,7 +201,7 @@ def test_the_same_fact_is_not_recorded_twice_by_a_race(
     assert not appended.written
     assert appended.entry.subjects == {incident("inc-1", 2): f"{2:064x}"}
     assert appended.entry.sequence == 3 + order.index(2)
-    assert len(store.keys()) == 2 + len(order)
+    assert len(store.present()) == 2 + len(order)
 
 
 def test_identical_bytes_of_another_writer_are_not_claimed(
@@ -212,7 +212,7 @@ def test_identical_bytes_of_another_writer_are_not_claimed(
     _record(book, 1)
     store.rivals = [_rival(book, store, 2)]
     assert not _record(book, 2).written
-    assert len(store.keys()) == 3
+    assert len(store.present()) == 3
 
 
 def test_a_writer_that_always_loses_gives_up(writer: Callable[..., ledger.Ledger]) -> None:
@@ -286,7 +286,7 @@ def test_a_store_that_never_answers_is_an_error(writer: Callable[..., ledger.Led
     store.arrives = [False] * 10
     with pytest.raises(StoreUnavailableError):
         _record(book, 2)
-    assert len(store.keys()) == 2
+    assert len(store.present()) == 2
 
 
 def test_an_entry_that_is_too_large_is_refused(writer: Callable[..., ledger.Ledger]) -> None:
@@ -367,7 +367,7 @@ def test_a_tampered_end_is_not_built_upon(writer: Callable[..., ledger.Ledger]) 
     store.overwrite(ledger_key(2), json.dumps(envelope).encode())
     with pytest.raises(IntegrityError):
         _record(book, 2)
-    assert len(store.keys()) == 2
+    assert len(store.present()) == 2
 
 
 def test_a_checkpoint_goes_to_the_anchor(writer: Callable[..., ledger.Ledger]) -> None:
