@@ -235,6 +235,7 @@ def test_typed_values_of_clean_documents_stay_quiet(rng: random.Random) -> None:
     document = {
         "night": "2026-11-20",
         "attempt": only_digits,
+        "supersedes": f"{only_digits}-{only_digits[:12]}",
         "manifests_digest": digests[0],
         "evidence": {"model/churn": digests[1]},
         "assessments": {"record/newsletter": digests[2]},

@@ -55,7 +55,9 @@ class Exemption:
 
 
 _FORMS: Mapping[str, re.Pattern[str]] = {
-    "digest": re.compile(r"(?:sha256:)?[0-9a-f]{64}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}"),
+    "digest": re.compile(
+        r"(?:sha256:)?[0-9a-f]{64}|[0-9a-f]{16}(?:-[0-9a-f]{12})?|[0-9a-f]{32}|[0-9a-f]{40}"
+    ),
     "timestamp": re.compile(
         r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
     ),
