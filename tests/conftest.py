@@ -1,20 +1,74 @@
-"""Keep every test away from this machine's own Airflow, settings and telemetry."""
+"""What tests of several kinds need: a clean environment and a real S3 server."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
-for name in [key for key in os.environ if key.startswith(("AIRFLOW__", "NACHWEIS_"))]:
-    del os.environ[name]
+import pytest
 
-# Airflow reads its configuration when it is first imported, so this cannot wait for a fixture.
-_home = tempfile.mkdtemp(prefix="nachweis-tests-airflow-")
-atexit.register(shutil.rmtree, _home, ignore_errors=True)
-os.environ["AIRFLOW_HOME"] = _home
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
-os.environ["GX_ANALYTICS_ENABLED"] = "False"
-os.environ["DO_NOT_TRACK"] = "1"
+from nachweis.settings import Settings
+from nachweis.storage import embedded
+from nachweis.storage.bootstrap import bootstrap
+from nachweis.storage.embedded import EmbeddedStore
+from nachweis.storage.s3_client import StoreAccess
+
+for _name in [name for name in os.environ if name.startswith("NACHWEIS_")]:
+    # Tests never meet the store, keys or world of whoever runs them.
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def _store_base() -> Iterator[Settings]:
+    folder = Path(tempfile.mkdtemp(prefix="nachweis-store-"))
+    settings = Settings(state=folder)
+    embedded.start(settings)
+    try:
+        yield settings
+    finally:
+        embedded.stop(settings)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_store(_store_base: Settings) -> EmbeddedStore:
+    """One real S3 server for the whole session; `keys` holds its identities."""
+    store = embedded.status(_store_base)
+    assert store is not None
+    return store
+
+
+@pytest.fixture(scope="session")
+def store_administrator(embedded_store: EmbeddedStore) -> StoreAccess:
+    """The server's administrator, for what no writer may do."""
+    admin = embedded_store.keys.administrator
+    return StoreAccess(embedded_store.endpoint, "eu-central-1", admin.key, admin.secret)
+
+
+@pytest.fixture
+def store_settings(
+    _store_base: Settings, embedded_store: EmbeddedStore, tmp_path: Path
+) -> Settings:
+    """Settings with credentials, fresh buckets that are set up, and an own state folder."""
+    mark = uuid.uuid4().hex[:10]
+    settings = embedded.resolve(_store_base).model_copy(
+        update={
+            "state": tmp_path / "state",
+            **{
+                f"bucket_{role}": f"nachweis-{role}-{mark}"
+                for role in ("records", "narratives", "site", "anchor")
+            },
+        }
+    )
+    admin = embedded_store.keys.administrator
+    bootstrap(
+        settings,
+        administrator=StoreAccess(
+            embedded_store.endpoint, settings.s3_region, admin.key, admin.secret
+        ),
+    )
+    return settings
