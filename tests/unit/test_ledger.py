@@ -306,6 +306,18 @@ def test_an_entry_holds_no_sentence(writer: Callable[..., ledger.Ledger], text: 
         writer(MemoryStore()).append(EntryKind.INCIDENT, {"a": "not a digest"}, SAID)
 
 
+@pytest.mark.parametrize("column", ["age", "emp.var.rate", "Größe in cm", "a:b/c"])
+def test_a_decision_names_a_finding_about_any_column(
+    writer: Callable[..., ledger.Ledger], column: str
+) -> None:
+    store = MemoryStore()
+    said = ReferencePredicate(id=f"missing_share_stable:model/churn:{column}", event="waived")
+    writer(store).append(EntryKind.DECISION, {"evidence/x": "0" * 64}, said)
+    last = ledger.head(store)
+    assert last is not None
+    assert last.predicate == said
+
+
 def test_a_kind_accepts_only_its_own_predicate(writer: Callable[..., ledger.Ledger]) -> None:
     with pytest.raises(NachweisError, match="cannot say"):
         writer(MemoryStore()).append(EntryKind.NIGHT, {"a": "0" * 64}, SAID)

@@ -28,6 +28,14 @@ NO_PREVIOUS = "0" * 64
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")]
 """An id, key or code: too narrow a form for a sentence or an address."""
+About = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}"
+        r"|[a-z0-9_]{1,100}:[a-z_]{1,20}/[a-z0-9-]{1,63}:[^\x00-\x1f\x7f]{1,200})$"
+    ),
+]
+"""A name, or the key of a finding, which may end with a column's name as the data spells it."""
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Moment = Annotated[
     str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
@@ -106,7 +114,7 @@ class KeyPredicate(Predicate):
 class ReferencePredicate(Predicate):
     """A decision, waiver, incident or gate: the subject is the object that holds it."""
 
-    id: Name
+    id: About
     event: Name
     role: Name | None = None
     """Role that decided; never a person."""
