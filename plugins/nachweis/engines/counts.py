@@ -1,0 +1,163 @@
+"""Grouped counts: one statement per set of keys and filter, with columns joined by key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nachweis.domain.errors import DataError
+from nachweis.domain.observation import CountTable, Expression, GroupedCounts, Missing, Source
+from nachweis.engines.aggregates import bind, deterministic, plain
+from nachweis.engines.duck import Session
+from nachweis.engines.joins import Joiner, Side
+
+
+def structure(expression: Expression | None, table: Any) -> Any:
+    """A filter's structure, by which equal filters are found."""
+    if expression is None:
+        return None
+    value = bind(expression, table)
+    return value.reason if isinstance(value, Missing) else value.op()
+
+
+class Counter:
+    """Answers grouped counts about one source together.
+
+    Args:
+        session: The task's session.
+        joiner: The task's joins.
+        side: Opens a source.
+    """
+
+    def __init__(self, session: Session, joiner: Joiner, side: Callable[[Source], Side]) -> None:
+        self._session = session
+        self._joiner = joiner
+        self._side = side
+        self._joined: dict[Any, Any] = {}
+
+    def count(self, requests: Sequence[GroupedCounts]) -> list[CountTable | Missing]:
+        """Count rows per combination of keys; equal keys and filters share a statement.
+
+        Args:
+            requests: Requests about one source.
+
+        Returns:
+            One result per request, in order.
+
+        Raises:
+            DataError: If the source cannot be read at all.
+        """
+        results: dict[int, CountTable | Missing] = {}
+        groups: dict[Any, _Group] = {}
+        for position, request in enumerate(requests):
+            left = self._side(request.source)
+            try:
+                prepared = _prepare(request, self._table(request, left))
+            except DataError as error:
+                prepared = Missing(f"{error.where}: {error.what}")
+            if isinstance(prepared, Missing):
+                results[position] = prepared
+            else:
+                _add(groups, position, *prepared)
+        for group in groups.values():
+            results |= _count(self._session, group, self._side(requests[0].source))
+        return [results[position] for position in range(len(requests))]
+
+    def _table(self, request: GroupedCounts, left: Side) -> Any:
+        """What a request counts in: the source, or the source with joined columns."""
+        join = request.join
+        if join is None:
+            return left.table
+        right = self._side(join.other)
+        identity = (
+            request.source,
+            structure(request.where, left.table),
+            join.other,
+            structure(join.where, right.table),
+            join.key,
+            join.columns,
+            join.time,
+        )
+        if identity not in self._joined:
+            self._joined[identity] = self._joiner.joined(left, request.where, join, right)
+        return self._joined[identity]
+
+
+@dataclass
+class _Group:
+    """Requests that one statement answers: same rows, same keys."""
+
+    table: Any
+    keys: tuple[Any, ...]
+    sums: dict[Any, Any] = field(default_factory=dict)
+    members: list[tuple[int, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)
+
+
+def _add(
+    groups: dict[Any, _Group], position: int, rows: Any, keys: dict[str, Any], sums: dict[str, Any]
+) -> None:
+    """Put a request to the others with the same rows and keys."""
+    identity = (rows.op(), tuple(key.op() for key in keys.values()))
+    group = groups.setdefault(identity, _Group(rows, tuple(keys.values())))
+    group.sums |= {value.op(): value for value in sums.values()}
+    operations = {name: value.op() for name, value in sums.items()}
+    group.members.append((position, tuple(keys), operations))
+
+
+def _prepare(
+    request: GroupedCounts, table: Any
+) -> tuple[Any, dict[str, Any], dict[str, Any]] | Missing:
+    rows = table
+    if request.where is not None and request.join is None:
+        condition = bind(request.where, table)
+        if isinstance(condition, Missing):
+            return condition
+        rows = table.filter(condition)
+    keys = {name: bind(key, rows) for name, key in request.by.items()}
+    sums = {name: bind(value, rows) for name, value in request.sums.items()}
+    for value in (*keys.values(), *sums.values()):
+        if isinstance(value, Missing):
+            return value
+    # A sum may be asked for as a column or as a ready aggregate.
+    totals = {
+        name: deterministic(value.sum() if value.op().shape.is_columnar() else value)
+        for name, value in sums.items()
+    }
+    return rows, keys, totals
+
+
+def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable | Missing]:
+    """Results of a group's requests by position."""
+    names = [f"k{i}" for i in range(len(group.keys))]
+    metrics = {"n": group.table.count()}
+    metrics |= {f"s{i}": value for i, value in enumerate(group.sums.values())}
+    by = dict(zip(names, group.keys, strict=True))
+    query = group.table.aggregate(by=[value.name(name) for name, value in by.items()], **metrics)
+    try:
+        sql = session.backend.compile(query)
+        found = session.query(sql, side.label, "grouped", where=side.where)
+    except DataError as error:
+        missing = Missing(f"{error.where}: {error.what}")
+        return {position: missing for position, _, _ in group.members}
+    width = len(names)
+    positions = {operation: width + 1 + i for i, operation in enumerate(group.sums)}
+    rows: dict[tuple[Any, ...], int] = {}
+    totals: dict[Any, dict[tuple[Any, ...], float]] = {operation: {} for operation in positions}
+    for row in found:
+        key = tuple(_key(value) for value in row[:width])
+        rows[key] = rows.get(key, 0) + int(row[width])
+        for operation, position in positions.items():
+            total = totals[operation].get(key, 0.0) + float(row[position] or 0)
+            totals[operation][key] = total
+    return {
+        position: CountTable(keys, rows, {name: totals[sums[name]] for name in sums})
+        for position, keys, sums in group.members
+    }
+
+
+def _key(value: Any) -> Any:
+    """A key's value; not-a-number is no value, as everywhere in this package."""
+    value = plain(value)
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,256 @@
+"""Execute the observation requests of all checks of a subject, each source scanned once.
+
+Requests are fused per source: all scalars go into one statement, grouped counts share one per set
+of keys, a column is profiled once. What the data do not allow becomes :class:`Missing` with the
+reason; one broken file or column never takes the other observations with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from nachweis.domain.errors import BudgetExceededError, DataError, DataUnavailableError
+from nachweis.domain.manifest import Model
+from nachweis.domain.manifest.model import CurrentWindow
+from nachweis.domain.manifest.suite import Suite
+from nachweis.domain.observation import (
+    GroupedCounts,
+    History,
+    Missing,
+    Observations,
+    Overlap,
+    PastFinding,
+    Profile,
+    Request,
+    Sample,
+    Scalar,
+    SchemaOf,
+    Source,
+    SuiteResult,
+    WindowFacts,
+)
+from nachweis.engines.tables import Tables, label_of
+
+SUITE_QUERIES = 4
+"""Statements that Great Expectations may send per suite."""
+
+_SUPPORTED = (GroupedCounts, Overlap, Profile, Sample, Scalar, SchemaOf, SuiteResult)
+_NO_ENGINE = "this observation needs an engine that is not installed"
+
+T = TypeVar("T", bound=Request)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request of one check."""
+
+    check: str
+    request: Request
+
+
+@dataclass
+class _Results:
+    """What was observed so far."""
+
+    by_request: dict[tuple[str, str], Any] = field(default_factory=dict)
+    windows: dict[Source, WindowFacts] = field(default_factory=dict)
+
+    def put(self, asked: _Asked, value: Any) -> None:
+        self.by_request[asked.check, asked.request.name] = value
+
+
+def observe(
+    tables: Tables,
+    requests: Mapping[str, Sequence[Request]],
+    *,
+    model: Model | None,
+    suites: Mapping[str, Suite],
+    history: Callable[[str], list[PastFinding]],
+) -> dict[str, Observations]:
+    """Look at the data once for all checks of a subject.
+
+    Args:
+        tables: The task's tables.
+        requests: Check id to its requests.
+        model: The model whose declared current window applies; None for a data set.
+        suites: Suites by id.
+        history: Earlier signed findings of a check about this subject, newest first.
+
+    Returns:
+        Check id to its observations.
+
+    Raises:
+        BudgetExceededError: If more statements were sent than planned; a programming error.
+    """
+    asked = [_Asked(check, request) for check, items in requests.items() for request in items]
+    current = model.current if model else None
+    results = _Results()
+    since = len(tables.log.entries)
+    for item in asked:
+        if isinstance(item.request, History):
+            results.put(item, history(item.check)[: item.request.nights])
+        elif not isinstance(item.request, _SUPPORTED):
+            results.put(item, Missing(_NO_ENGINE))
+    by_source: dict[Source, list[_Asked]] = {}
+    for item in asked:
+        if isinstance(item.request, _SUPPORTED):
+            by_source.setdefault(item.request.source, []).append(item)
+    for source, items in by_source.items():
+        _observe_source(_Scan(tables, source, current, suites), items, results)
+    assert_budget(tables, asked_of=[item.request for item in asked], since=since)
+    return {
+        check: Observations(
+            {request.name: results.by_request[check, request.name] for request in items},
+            {
+                source: facts
+                for source, facts in results.windows.items()
+                if any(request.source == source for request in items)
+            },
+        )
+        for check, items in requests.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """One source of one subject."""
+
+    tables: Tables
+    source: Source
+    current: CurrentWindow | None
+    suites: Mapping[str, Suite]
+
+
+def _observe_source(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
+    try:
+        results.windows[scan.source] = scan.tables.facts(scan.source, scan.current)
+    except DataError as error:
+        for item in items:
+            results.put(item, _missing(error))
+        return
+    _scalars(scan, items, results)
+    _grouped(scan, items, results)
+    done: dict[Request, Any] = {}
+    for item in items:
+        if not isinstance(item.request, Scalar | GroupedCounts):
+            results.put(item, _once(scan, item.request, done))
+
+
+def _scalars(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
+    wanted = {
+        f"{item.check}/{item.request.name}": (item, item.request.expression)
+        for item in items
+        if isinstance(item.request, Scalar)
+    }
+    if not wanted:
+        return
+    values = _attempt(
+        lambda: scan.tables.scalars(
+            scan.source,
+            scan.current,
+            {name: expression for name, (_, expression) in wanted.items()},
+        )
+    )
+    for name, (item, _) in wanted.items():
+        results.put(item, values if isinstance(values, Missing) else values[name])
+
+
+def _grouped(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
+    wanted = [(item, item.request) for item in items if isinstance(item.request, GroupedCounts)]
+    if not wanted:
+        return
+    values = _attempt(
+        lambda: scan.tables.grouped_together([request for _, request in wanted], scan.current)
+    )
+    for position, (item, _) in enumerate(wanted):
+        results.put(item, values if isinstance(values, Missing) else values[position])
+
+
+def _once(scan: _Scan, request: Request, done: dict[Request, Any]) -> Any:
+    """Execute a request unless an equal one of another check was executed already."""
+    if isinstance(request, Overlap):
+        # Filters are functions: the engine itself compares their structure.
+        return _attempt(lambda: scan.tables.overlap(request, scan.current))
+    anonymous = replace(request, name="")
+    if anonymous not in done:
+        done[anonymous] = _attempt(lambda: _execute(scan, request))
+    return done[anonymous]
+
+
+def _execute(scan: _Scan, request: Request) -> Any:
+    tables, source, current = scan.tables, scan.source, scan.current
+    if isinstance(request, Profile):
+        return tables.profile(source, current, request.column, request.kind)
+    if isinstance(request, SchemaOf):
+        return tables.schema(source, current)
+    if isinstance(request, Sample):
+        return tables.sample(request, current)
+    if isinstance(request, SuiteResult):
+        if request.suite not in scan.suites:
+            return Missing(f"there is no suite {request.suite!r}")
+        return tables.suite(source, current, scan.suites[request.suite])
+    raise TypeError(f"{type(request).__name__} is not executed here")
+
+
+def _attempt(action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except DataError as error:
+        return _missing(error)
+
+
+def _missing(error: DataError) -> Missing:
+    reason = f"{error.where}: {error.what}" if error.where else error.what
+    return Missing(reason, retriable=isinstance(error, DataUnavailableError))
+
+
+def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0) -> None:
+    """Compare the query log with what the requests may cost.
+
+    Per source: one fused aggregate, one window query, one query per set of keys and filter, one
+    per profiled column, sample and overlap, and four per suite.
+
+    Args:
+        tables: The task's tables with their log.
+        asked_of: All requests that were executed.
+        since: Position in the log to count from.
+
+    Raises:
+        BudgetExceededError: If a source was queried more often.
+    """
+    for source in {request.source for request in asked_of}:
+        label = label_of(source)
+        mine = [request for request in asked_of if request.source == source]
+        allowed = {
+            "aggregate": 1,
+            "window": 1,
+            "grouped": len({_identity(request) for request in _of(mine, GroupedCounts)}),
+            "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
+            "sample": len({(r.columns, r.n, r.seed) for r in _of(mine, Sample)}),
+            "overlap": len(list(_of(mine, Overlap))),
+            "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
+        }
+        for kind, limit in allowed.items():
+            sent = sum(
+                entry.source == label and entry.kind == kind for entry in tables.log.entries[since:]
+            )
+            if sent > limit:
+                raise BudgetExceededError(
+                    f"{sent} {kind} queries were sent and {limit} were planned",
+                    where=label,
+                    remedy="fuse the requests in nachweis.pipeline.observe",
+                )
+
+
+def _of(requests: Iterable[Request], kind: type[T]) -> Iterable[T]:
+    return (request for request in requests if isinstance(request, kind))
+
+
+def _identity(request: GroupedCounts) -> tuple[Any, ...]:
+    """What makes a grouped count need a query of its own, as far as it shows without the data."""
+    keys = tuple(key if isinstance(key, str) else id(key) for key in request.by.values())
+    join = request.join
+    other = join and (join.other, join.key, join.columns, join.time, id(join.where))
+    return keys, id(request.where), other
