@@ -14,8 +14,8 @@ from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import Assessment, VersionRef
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
 from nachweis.pages.catalogue import check_pages
-from nachweis.pages.site import RenderReport
-from nachweis.pages.site import render_site as render_pages
+from nachweis.pages.website import RenderReport
+from nachweis.pages.website import render_site as render_pages
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings

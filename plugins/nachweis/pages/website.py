@@ -1,0 +1,292 @@
+"""The auditor's site: static pages from signed documents, in every language, without scripts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from nachweis.domain.errors import NachweisError
+from nachweis.domain.record import Assessment, FieldVerdict, FindingView
+from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
+from nachweis.pages.diff import diff
+from nachweis.pages.documents import LETTERS, heading
+from nachweis.pages.render import Words, environment, translations
+
+
+@dataclass(frozen=True, slots=True)
+class RenderReport:
+    """What rendering did.
+
+    Attributes:
+        written: Files whose bytes changed.
+        unchanged: Files that were left alone.
+        removed: Files that no page stands behind any more.
+        folder: The site.
+    """
+
+    written: int
+    unchanged: int
+    removed: int
+    folder: Path
+
+
+def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
+    """Render all pages; a file is written only if its bytes differ.
+
+    Args:
+        data: Signed documents and the catalogues.
+        out: Folder of the site.
+        templates: Folder ``templates/``.
+
+    Returns:
+        What was done.
+
+    Raises:
+        NachweisError: If no night is signed yet or the folder cannot be written.
+    """
+    if not data.nights:
+        raise NachweisError("no night was signed yet", remedy="run `make nightly` first")
+    files: dict[str, bytes] = {
+        "assets/site.css": (templates / "assets" / "site.css").read_bytes(),
+    }
+    for language in data.languages:
+        words = Words(language, data.catalogue.labels, translations(templates, language))
+        writer = _Language(data, environment(templates, words), language)
+        files |= {path: text.encode("utf-8") for path, text in writer.pages()}
+    main = data.languages[0]
+    landing = _Language(
+        data,
+        environment(templates, Words(main, data.catalogue.labels, translations(templates, main))),
+        main,
+        folder="",
+    )
+    files |= {path: text.encode("utf-8") for path, text in landing.landing()}
+    return _write(files, out)
+
+
+def _write(files: Mapping[str, bytes], out: Path) -> RenderReport:
+    written = unchanged = removed = 0
+    try:
+        for name, content in files.items():
+            path = out / name
+            if path.is_file() and path.read_bytes() == content:
+                unchanged += 1
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_bytes(content)
+            temporary.replace(path)
+            written += 1
+        for path in sorted(out.rglob("*")):
+            if path.is_file() and str(path.relative_to(out)) not in files:
+                path.unlink()
+                removed += 1
+    except OSError as error:
+        raise NachweisError(
+            f"the site cannot be written ({error.strerror})",
+            where=str(out),
+            remedy="free space or correct the folder's permissions, then `nachweis site render`",
+        ) from error
+    return RenderReport(written, unchanged, removed, out)
+
+
+@dataclass(frozen=True)
+class _Language:
+    """The pages of one language."""
+
+    data: SiteData
+    jinja: Environment
+    language: str
+    folder: str | None = None
+    current: tuple[SignedNight, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        current = tuple(night for night in self.data.nights if night.current)
+        object.__setattr__(self, "current", current)
+
+    @property
+    def newest(self) -> SignedNight:
+        return self.current[0]
+
+    def path(self, name: str) -> str:
+        folder = self.language if self.folder is None else self.folder
+        return f"{folder}/{name}" if folder else name
+
+    def page(self, template: str, name: str, **content: Any) -> tuple[str, str]:
+        """Render one page with everything that all pages share."""
+        path = self.path(name)
+        depth = path.count("/")
+        root = "../" * depth
+        home = root if self.folder is None else ""
+        text = self.jinja.get_template(template).render(
+            data=self.data,
+            language=self.language,
+            root=root,
+            base=f"{home}{self.language}/",
+            switch={language: f"{root}{language}/{name}" for language in self.data.languages},
+            newest=self.newest,
+            place=name,
+            letters=LETTERS,
+            **content,
+        )
+        return path, text
+
+    def landing(self) -> Iterator[tuple[str, str]]:
+        """The register in the controlling language, and nights at addresses without language."""
+        yield self.page("register.html.j2", "index.html", rows=self.register())
+        for night in self.current:
+            yield self.page(
+                "night.html.j2",
+                f"nights/{night.statement.night}.html",
+                night=night,
+                findings=self.findings(night.statement.night),
+                attempts=self.attempts(night.statement.night),
+            )
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """All pages of the language."""
+        yield self.page("register.html.j2", "index.html", rows=self.register())
+        yield self.page("models.html.j2", "models/index.html", rows=self.models())
+        yield self.page("nights.html.j2", "nights/index.html", nights=self.data.nights)
+        yield self.page(
+            "checks.html.j2", "checks/index.html", checks=list(self.data.checks.values())
+        )
+        for versions in self.data.records.values():
+            yield self.versioned("record", versions)
+        for dossiers in self.data.dossiers.values():
+            yield self.versioned("dossier", dossiers)
+        for night in self.current:
+            yield self.page(
+                "night.html.j2",
+                f"nights/{night.statement.night}.html",
+                night=night,
+                findings=self.findings(night.statement.night),
+                attempts=self.attempts(night.statement.night),
+            )
+        for check in self.data.checks.values():
+            yield self.page("check.html.j2", f"checks/{check.id}.html", check=check)
+
+    # -------------------------------------------------------------------------- content
+
+    def assessment(self, kind: str, key: str) -> Assessment | None:
+        """The newest assessment of a record or dossier."""
+        for night in self.current:
+            found = self.data.assessments.get((f"{kind}/{key}", night.statement.night))
+            if found is not None:
+                return found
+        return None
+
+    def register(self) -> list[dict[str, Any]]:
+        """One row per activity: contradictions first, then by title."""
+        rows = []
+        for key, versions in self.data.records.items():
+            newest, assessment = versions[-1], self.assessment("record", key)
+            rows.append(
+                {
+                    "id": key,
+                    "record": newest.record,
+                    "version": newest.version,
+                    "night": newest.night,
+                    "tally": _tally(assessment.verdicts if assessment else ()),
+                    "contradicted": assessment.contradicted if assessment else 0,
+                    "assessed": assessment.night if assessment else None,
+                }
+            )
+        return sorted(rows, key=lambda row: (-row["contradicted"], row["id"]))
+
+    def models(self) -> list[dict[str, Any]]:
+        """One row per model: open findings first."""
+        rows = []
+        for key, versions in self.data.dossiers.items():
+            newest, assessment = versions[-1], self.assessment("dossier", key)
+            findings = assessment.findings if assessment else ()
+            rows.append(
+                {
+                    "id": key,
+                    "dossier": newest.dossier,
+                    "version": newest.version,
+                    "open": sum(item.finding.is_open for item in findings),
+                    "counts": assessment.counts if assessment else {},
+                    "assessed": assessment.night if assessment else None,
+                }
+            )
+        return sorted(rows, key=lambda row: (-row["open"], row["id"]))
+
+    def versioned(
+        self, kind: str, versions: Sequence[VersionedRecord | VersionedDossier]
+    ) -> tuple[str, str]:
+        """The page of an activity or model: newest version, evidence report, history."""
+        newest = versions[-1]
+        document = _content(newest)
+        assessment = self.assessment(kind, document.id)
+        verdicts = {item.field: item for item in assessment.verdicts} if assessment else {}
+        history = [
+            {
+                "version": later.version,
+                "night": later.night,
+                "digest": later.digest,
+                "changes": diff(_content(earlier), _content(later)),
+            }
+            for earlier, later in pairwise(versions)
+        ]
+        first = versions[0]
+        history.insert(
+            0,
+            {"version": first.version, "night": first.night, "digest": first.digest, "changes": []},
+        )
+        sections = [*document.sections, *getattr(document, "further", ())]
+        labels = {item.id: item.label for part in sections for item in part.fields}
+        folder = "activities" if kind == "record" else "models"
+        return self.page(
+            "record.html.j2" if kind == "record" else "dossier.html.j2",
+            f"{folder}/{document.id}.html",
+            document=document,
+            heading=heading(document),
+            version=newest.version,
+            digest=newest.digest,
+            made=newest.night,
+            assessment=assessment,
+            verdicts=verdicts,
+            labels=labels,
+            tally=_tally(assessment.verdicts if assessment else ()),
+            findings=assessment.findings if assessment else (),
+            history=list(reversed(history)),
+        )
+
+    def findings(self, night: str) -> list[FindingView]:
+        """Findings of a night, worst first, each once."""
+        found: dict[str, FindingView] = {}
+        for (_, day), assessment in self.data.assessments.items():
+            if day == night:
+                for item in assessment.findings:
+                    found.setdefault(item.finding.key, item)
+        order = {"fail": 0, "error": 0, "not_available": 1, "not_applicable": 2, "pass": 3}
+        return sorted(
+            found.values(),
+            key=lambda item: (
+                order[item.finding.outcome.value],
+                -item.finding.severity.rank,
+                item.finding.key,
+            ),
+        )
+
+    def attempts(self, night: str) -> list[SignedNight]:
+        """All attempts of a night, the newest first."""
+        return [item for item in self.data.nights if item.statement.night == night]
+
+
+def _content(version: VersionedRecord | VersionedDossier) -> Any:
+    return version.record if isinstance(version, VersionedRecord) else version.dossier
+
+
+def _tally(verdicts: tuple[FieldVerdict, ...]) -> dict[str, int]:
+    """Verdict to number of fields, those a person must look at first."""
+    order = ("contradicted", "expired", "not_tested", "confirmed", "not_applicable")
+    found = [item.verdict.value for item in verdicts]
+    return {name: found.count(name) for name in order if name in found}
