@@ -72,7 +72,7 @@ def init(
     country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
 ) -> None:
     """Draft manifests from a data file: columns, types and guessed categories to correct."""
-    from nachweis.domain.manifest import ModelKind
+    from nachweis.domain.manifest import Column, ModelKind
     from nachweis.domain.manifest.common import LANGUAGES
     from nachweis.engines.tables import infer_columns
     from nachweis.pipeline.draft import draft_world, write_draft
@@ -84,7 +84,10 @@ def init(
     wanted = [part.strip() for part in languages.split(",") if part.strip()]
     if not wanted or set(wanted) - set(LANGUAGES):
         raise NachweisError("not a list of languages", where="--languages", valid=LANGUAGES)
-    columns = infer_columns(data)
+    columns = [
+        Column(name=found.name, type=found.type, nullable=found.nullable)
+        for found in infer_columns(data)
+    ]
     target = folder.resolve()
     path = data.resolve()
     location = str(path.relative_to(target)) if path.is_relative_to(target) else str(path)

@@ -460,6 +460,11 @@ class Observations:
         """Names and reasons of requests that could not be executed."""
         return [(k, v.reason) for k, v in self._results.items() if isinstance(v, Missing)]
 
+    @property
+    def windows(self) -> Mapping[Source, WindowFacts]:
+        """Facts of all windows that were looked at."""
+        return self._windows
+
     def window(self, source: Source) -> WindowFacts | None:
         """What the window of a source turned out to be, if it was looked at."""
         return self._windows.get(source)

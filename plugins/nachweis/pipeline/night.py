@@ -152,7 +152,7 @@ def observe_subject(
             for observations in seen.values()
             for source, facts in observations.windows.items()
         }
-        queries = dict(tables.log.counts())
+        queries = {label: tables.log.count(label) for label in tables.log.sources()}
     return Observed(judge(world, subject, night, planned, seen), windows, queries)
 
 

@@ -134,7 +134,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
-    def list_directory(self, path: str | object) -> None:  # type: ignore[override]
+    def list_directory(self, path: str | object) -> None:
         self.send_error(404)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
