@@ -195,6 +195,15 @@ def test_counts_that_have_a_total_protect_the_small_one() -> None:
     assert (sealed["m"].value, sealed[None].value) == (480, 985)
 
 
+def test_values_of_one_column_protect_the_small_one() -> None:
+    table = [
+        Measurement(name="group_size", value=value, unit="rows", group=group)
+        for group, value in (("f", 500), ("m", 480), ("x", 4))
+    ]
+    finding = _finding(*table).model_copy(update={"column": "gender"})
+    assert [m.value for m in seal_finding(finding).measurements] == [None, 480, SMALL_BAND]
+
+
 def test_overlapping_counts_without_a_total_stay() -> None:
     rules = [
         Measurement(name="rows_beyond", value=value, unit="rows", group=group)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from nachweis.domain.finding import Finding, Measurement
 
@@ -189,7 +189,7 @@ def seal_finding(finding: Finding) -> Finding:
     Returns:
         The finding with sealed measurements and sentences; sealing it again changes nothing.
     """
-    companions = _companions(finding.measurements)
+    companions = _companions(finding)
     return finding.model_copy(
         update={
             "measurements": tuple(_sealed(m, companions) for m in finding.measurements),
@@ -220,22 +220,27 @@ def _bound(published: int) -> float:
     return math.ceil(SMALLEST_COUNT / smallest * 1000) / 1000
 
 
-def _companions(measurements: Iterable[Measurement]) -> frozenset[str]:
-    """Groups whose numbers are withheld throughout a finding."""
+def _companions(finding: Finding) -> frozenset[str]:
+    """Groups whose numbers are withheld throughout a finding.
+
+    Sample sizes of rates belong to disjoint groups. Counts do where a total of the same name
+    stands beside them, or where the finding is about one column and the groups are its values.
+    """
     sizes: dict[str, dict[str, int]] = {}
     counts: dict[str, dict[str, int]] = {}
     totals: set[str] = set()
-    for m in measurements:
-        exact = isinstance(m.value, int) and not isinstance(m.value, bool)
-        if m.unit in COUNT_UNITS and exact:
+    for m in finding.measurements:
+        if m.unit in COUNT_UNITS and isinstance(m.value, int) and not isinstance(m.value, bool):
             if m.group is None:
                 totals.add(m.name)
             else:
-                counts.setdefault(m.name, {})[m.group] = int(m.value or 0)
+                counts.setdefault(m.name, {})[m.group] = m.value
         if m.unit in RATE_UNITS and m.group is not None and m.n is not None:
             sizes.setdefault(m.name, {})[m.group] = m.n
-    tables = [*sizes.values(), *(cells for name, cells in counts.items() if name in totals)]
-    return frozenset(name for cells in tables for name in withheld_groups(cells))
+    disjoint = (cells for name, cells in counts.items() if name in totals or finding.column)
+    return frozenset(
+        name for cells in (*sizes.values(), *disjoint) for name in withheld_groups(cells)
+    )
 
 
 def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
