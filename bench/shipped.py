@@ -76,7 +76,7 @@ def _rates(finding: Any) -> dict[str, Any]:
 MODULES = [
     "duckdb",
     "fairlearn.metrics",
-    "ibis",
+    "ibis.backends.duckdb",
     "nachweis.engines.gx_run",
     "nachweis.engines.tables",
     "nachweis.pipeline.judge",

@@ -265,11 +265,10 @@ def _rate_report(
         name: sum(n for (_, prediction), n in base(cells).items() if prediction)
         for name, cells in tallies.items()
     }
-    rates = _fairlearn_rates(metric, {g: tallies[g] for g, n in denominators.items() if n})
     values = [
         _group_value(
             name,
-            rates.get(name),
+            _fairlearn_rate(metric, tallies[name]) if n else None,
             n,
             wilson_interval(hits[name], n) if n else None,
             min_group,
@@ -285,32 +284,18 @@ def _rate_report(
     return _compare(metric, values, recipe, p_value)
 
 
-def _fairlearn_rates(metric: str, tallies: Mapping[Group, Cells]) -> dict[Group, float]:
-    """Fairlearn's value of a rate for each group, from one weighted row per cell."""
-    if not tallies:
-        return {}
+def _fairlearn_rate(metric: str, cells: Cells) -> float:
+    """Fairlearn's value of a rate for one group, from one weighted row per cell.
+
+    This is what ``MetricFrame`` computes for the group from its rows, without its bookkeeping,
+    which costs more than the rates themselves.
+    """
     from fairlearn import metrics
 
-    groups = list(tallies)
-    rows = [
-        (index, label, prediction, n)
-        for index, name in enumerate(groups)
-        for (label, prediction), n in tallies[name].items()
-    ]
-    index, labels, predictions, weights = (np.array(column) for column in zip(*rows, strict=True))
-
-    def rate(y_true: Any, y_pred: Any, sample_weight: Any) -> float:
-        function = getattr(metrics, metric)
-        return float(function(y_true, y_pred, pos_label=1, sample_weight=sample_weight))
-
-    frame = metrics.MetricFrame(
-        metrics=rate,
-        y_true=labels,
-        y_pred=predictions,
-        sensitive_features=index.tolist(),  # a list: Fairlearn squeezes an array of one row away
-        sample_params={"sample_weight": weights.astype(np.float64)},
-    )
-    return {groups[position]: float(value) for position, value in frame.by_group.items()}
+    labels, predictions = zip(*cells, strict=True)
+    weights = np.array(list(cells.values()), dtype=np.float64)
+    rate = getattr(metrics, metric)
+    return float(rate(labels, predictions, pos_label=1, sample_weight=weights))
 
 
 def _label(name: Group) -> str:
