@@ -41,6 +41,7 @@ class SignedStore:
     records: ObjectStore
     ledger: Ledger
     versions: dict[str, int] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
 
     @property
     def trusted(self) -> set[str]:
@@ -90,7 +91,7 @@ class SignedStore:
             sections=(),
         )
         number = self.versions.get(record.digest(), len(self.versions) + 1)
-        new = record.digest() not in self.versions
+        new = record.digest() not in self.signed
         key = self._write(layout.record(activity, number), record)
         self.versions[record.digest()] = number
         assessment = Assessment(
@@ -135,7 +136,10 @@ class SignedStore:
             store={},
         ).model_copy(update=statement_change or {})
         name = self._write(layout.statement(night, attempt), statement)
-        return statement, self.ledger.append_night(name, statement) if sign else None
+        if not sign:
+            return statement, None
+        self.signed.add(record.digest())
+        return statement, self.ledger.append_night(name, statement)
 
 
 def signed_store(records: ObjectStore, key: Any, **more: Any) -> SignedStore:
