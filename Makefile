@@ -21,7 +21,7 @@ RUNNER := $(BIN)/python -m nachweis.airflow_bridge.runner nightly \
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
-		awk 'BEGIN {FS = ":.*## "} {printf "  make %-14s %s\n", $$1, $$2}'
+		awk 'BEGIN {FS = ":.*## "} {printf "  make %-20s %s\n", $$1, $$2}'
 
 .PHONY: env
 env: ## Create .venv from the hashed lock file (skipped while unchanged)
@@ -68,13 +68,17 @@ bench: dev ## Measure one model against the plain script and the floor
 	@$(BIN)/python bench/one_model.py $(BENCH_ARGS)
 
 .PHONY: docs
-docs: env ## Generate the JSON Schemas of the manifests and check the documents' links
-	@$(BIN)/nachweis schema
+docs: env ## Write the JSON Schemas of the manifests; check the links of the documents
+	@$(BIN)/nachweis lint --write-schemas manifests/schema
 	@$(BIN)/python tools/check_links.py README.md CONTRIBUTING.md docs
 
 .PHONY: compose-check
 compose-check: dev ## Validate docker-compose.yml with Compose itself, the schema and a linter
 	@$(BIN)/python -m pytest -q tests/contract/test_compose.py
+
+.PHONY: production-secrets
+production-secrets: env ## Generate the secret files of docker-compose.yml: FOLDER=...
+	@$(BIN)/python tools/production_secrets.py "$(FOLDER)"
 
 .PHONY: lock
 lock: dev ## Resolve the lock files anew from pyproject.toml

@@ -15,15 +15,17 @@ from pathlib import Path
 from nachweis.domain.errors import SettingsError
 from nachweis.settings import PACKAGE_ROOT
 
-PRELOAD = "nachweis.airflow_bridge.preload"
+SHARED = PACKAGE_ROOT / "airflow.env"
+"""Airflow's configuration for every way of running, docker-compose.yml included."""
+
 MIGRATE_SECONDS = 600
 
-TELEMETRY_OFF = {
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    "GX_ANALYTICS_ENABLED": "False",
-    "DO_NOT_TRACK": "1",
-}
-"""No library reports anything to its maker: Airflow, Great Expectations, Evidently."""
+
+def shared_configuration() -> dict[str, str]:
+    """What airflow.env sets."""
+    lines = SHARED.read_text(encoding="utf-8").splitlines()
+    settings = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in settings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,10 @@ class Home:
         """Folder of the task logs."""
         return self.folder / "logs"
 
-    def environment(self, *, parallelism: int = 2) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Environment of every Airflow process of this home.
 
-        Args:
-            parallelism: Tasks at a time; DuckDB uses several threads in each.
+        Another Airflow's settings are not inherited; connections (AIRFLOW_CONN_...) are.
 
         Returns:
             The whole environment, this process's own included.
@@ -54,20 +55,22 @@ class Home:
             part for part in (str(PACKAGE_ROOT / "plugins"), os.environ.get("PYTHONPATH")) if part
         )
         return {
-            **{k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW__DATABASE__")},
-            **TELEMETRY_OFF,
+            **{k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW__")},
+            **shared_configuration(),
             "AIRFLOW_HOME": str(self.folder),
             "PYTHONPATH": python_path,
             "AIRFLOW__CORE__DAGS_FOLDER": str(PACKAGE_ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(PACKAGE_ROOT / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": str(parallelism),
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__SCHEDULER__MP_START_METHOD": "forkserver",
-            "AIRFLOW__SCHEDULER__MP_FORKSERVER_PRELOAD": PRELOAD,
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs),
         }
+
+    def enter(self) -> None:
+        """Make this process one of this home's; before Airflow is imported."""
+        environment = self.environment()
+        for name in [name for name in os.environ if name not in environment]:
+            del os.environ[name]
+        os.environ.update(environment)
 
     def prepare(self) -> bool:
         """Create the folder, secrets and the metadata database, once per Airflow version.

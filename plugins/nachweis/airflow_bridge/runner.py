@@ -95,7 +95,7 @@ def run_night(home: Home, settings: Settings, night: str) -> dict[str, Any]:
         tell("setting up Airflow's metadata database (once)")
     home.prepare()
     with running_store(settings):
-        os.environ.update(home.environment())
+        home.enter()
         tell("loading Airflow")
         return _run_dags(night)
 

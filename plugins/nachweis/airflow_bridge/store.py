@@ -1,8 +1,11 @@
-"""The embedded object store around local runs: started if needed, stopped by who started it."""
+"""The embedded object store around local runs: started if needed, stopped by who started it.
+
+Its address and credentials are not handed on in the environment: each task asks for them, so a
+store that comes back at another port is found again.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +13,8 @@ from nachweis.airflow_bridge.progress import tell
 from nachweis.settings import Settings
 
 
-def uses_embedded(settings: Settings) -> bool:
-    """Whether these settings mean our own store and not one at an address."""
-    if settings.s3_endpoint is None:
-        return settings.mode == "demonstration"
-    return settings.s3_endpoint == "embedded"
-
-
 def start_store(settings: Settings) -> bool:
-    """Have a prepared store, and its address in this process's environment.
+    """Have a prepared store.
 
     Args:
         settings: Settings; of a store at an address only the buckets are prepared.
@@ -29,12 +25,11 @@ def start_store(settings: Settings) -> bool:
     from nachweis.storage import bootstrap, embedded
 
     started = False
-    if uses_embedded(settings):
+    if embedded.wanted(settings):
         started = embedded.status(settings) is None
         tell("starting the object store" if started else "the object store is running")
         embedded.start(settings)
-        os.environ.update(embedded.environment(settings))
-    bootstrap.bootstrap(embedded.resolve(settings))
+    bootstrap.bootstrap(settings)
     return started
 
 
@@ -42,7 +37,7 @@ def stop_store(settings: Settings) -> None:
     """Stop our own store, if it is ours and runs."""
     from nachweis.storage import embedded
 
-    if uses_embedded(settings):
+    if embedded.wanted(settings):
         embedded.stop(settings)
 
 

@@ -1,0 +1,334 @@
+"""The production form: real Compose accepts it, it is hardened, and all it names exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nachweis.airflow_bridge.home import shared_configuration
+from nachweis.settings import PACKAGE_ROOT, Settings
+
+COMPOSE = PACKAGE_ROOT / "docker-compose.yml"
+DOCKERFILE = PACKAGE_ROOT / "Dockerfile"
+TOOLS = Path(sys.executable).parent
+REQUIRED = sorted(set(re.findall(r"\$\{([A-Z0-9_]+):\?", COMPOSE.read_text())))
+SECRET = re.compile(r"PASSWORD$|SECRET|KEY$|KEK$|CONN$|_URL$|BACKEND$")
+NO_SECRET = {
+    "AIRFLOW__API__BASE_URL",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+    "NACHWEIS_SITE_URL",
+}
+AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
+OTHER_SERVICES = ("postgres", "redis", "object-store", "bootstrap")
+NOT_AIRFLOWS_OWN = {"celery", "fab"}
+"""Configuration sections and commands of providers that only the production lock installs."""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("production")
+    values = {name: f"value-of-{name.lower().replace('_', '-')}" for name in REQUIRED}
+    values |= {name: f"sha256:{'a' * 64}" for name in REQUIRED if name.endswith("_DIGEST")}
+    values |= {name: str(folder) for name in REQUIRED if name.endswith("_FOLDER")}
+    values |= {
+        "NACHWEIS_IMAGE": f"nachweis@sha256:{'b' * 64}",
+        "AIRFLOW_BASE_URL": "https://governance.example",
+    }
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), **values}
+
+
+def compose(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The Go program itself: the script that PyPI installs beside it swallows its exit code."""
+    package = importlib.util.find_spec("compose")
+    assert package is not None
+    assert package.origin is not None
+    program = Path(package.origin).with_name("docker-compose")
+    return subprocess.run(
+        [program, "--file", COMPOSE, *arguments],
+        env=environment,
+        cwd=PACKAGE_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def resolved(environment: dict[str, str]) -> dict[str, Any]:
+    done = compose(environment, "config", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_compose_accepts_the_file(environment: dict[str, str]) -> None:
+    done = compose(environment, "config", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    done = subprocess.run(
+        [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_security_linter_has_nothing_to_say(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    rendered = tmp_path / "docker-compose.yml"
+    rendered.write_text(compose(environment, "config", "--no-path-resolution").stdout)
+    done = subprocess.run(
+        [TOOLS / "compose-lint", "check", "--fail-on", "low", "--quiet", rendered],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_nothing_starts_while_a_required_variable_is_missing(
+    environment: dict[str, str], name: str
+) -> None:
+    done = compose({k: v for k, v in environment.items() if k != name}, "config", "--quiet")
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+def test_no_secret_is_in_the_environment_and_none_has_a_default(resolved: dict[str, Any]) -> None:
+    for name, service in resolved["services"].items():
+        exposed = {
+            variable
+            for variable in service.get("environment") or {}
+            if SECRET.search(variable) and variable not in NO_SECRET
+        }
+        assert not exposed, f"{name}: {exposed}"
+    assert re.findall(r"\$\{([A-Z0-9_]+):?-", COMPOSE.read_text()) == [
+        "NACHWEIS_S3_ENDPOINT",
+        "AIRFLOW_PORT",
+    ]
+
+
+@pytest.fixture(scope="module")
+def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parent") / "secrets"
+    done = generate_secrets(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def generate_secrets(folder: Path) -> subprocess.CompletedProcess[str]:
+    script = PACKAGE_ROOT / "tools" / "production_secrets.py"
+    return subprocess.run(
+        [sys.executable, script, folder], capture_output=True, text=True, check=False
+    )
+
+
+def test_every_secret_file_it_requires_is_generated(
+    resolved: dict[str, Any], environment: dict[str, str], secrets_folder: Path
+) -> None:
+    wanted = {Path(secret["file"]).name for secret in resolved["secrets"].values()}
+    assert {file.name for file in secrets_folder.iterdir()} == wanted
+    assert all(
+        secret["file"].startswith(environment["NACHWEIS_SECRETS_FOLDER"])
+        for secret in resolved["secrets"].values()
+    )
+    used = {
+        secret["source"]
+        for service in resolved["services"].values()
+        for secret in service.get("secrets") or []
+    }
+    assert used == set(resolved["secrets"])
+
+
+def test_secret_files_are_closed_to_other_users_and_never_overwritten(secrets_folder: Path) -> None:
+    assert secrets_folder.stat().st_mode & 0o777 == 0o700
+    before = {file.name: file.read_text() for file in secrets_folder.iterdir()}
+    assert all(value.strip() for value in before.values())
+    assert generate_secrets(secrets_folder).returncode == 1
+    assert {file.name: file.read_text() for file in secrets_folder.iterdir()} == before
+
+
+def test_secrets_become_variables_of_the_process_alone(secrets_folder: Path) -> None:
+    done = subprocess.run(
+        [PACKAGE_ROOT / "docker" / "with-secrets", "sh", "-c", 'printf "%s" "$REDIS_PASSWORD"'],
+        env={"PATH": os.environ["PATH"], "SECRETS_FOLDER": str(secrets_folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = (secrets_folder / "REDIS_PASSWORD").read_text()
+    assert (done.stdout, done.returncode) == (expected, 0), done.stderr
+
+
+def test_the_services_of_the_production_form_exist(resolved: dict[str, Any]) -> None:
+    assert set(resolved["services"]) == {*AIRFLOW_SERVICES, *OTHER_SERVICES}
+
+
+@pytest.mark.parametrize("name", [*AIRFLOW_SERVICES, *OTHER_SERVICES])
+def test_a_service_is_hardened(resolved: dict[str, Any], name: str) -> None:
+    service = resolved["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    user, _, group = service["user"].partition(":")
+    assert int(user) > 0
+    assert int(group) > 0
+    assert int(service["mem_limit"]) > 0
+    assert float(service["cpus"]) > 0
+    assert int(service["pids_limit"]) > 0
+    assert not service.get("privileged")
+    if name == "bootstrap":
+        assert service["restart"] == "no"
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+
+
+@pytest.mark.parametrize("name", [*AIRFLOW_SERVICES, *OTHER_SERVICES])
+def test_folders_of_the_host_are_mounted_read_only(resolved: dict[str, Any], name: str) -> None:
+    for mount in resolved["services"][name].get("volumes") or []:
+        if mount["type"] == "bind":
+            assert mount["read_only"] is True, mount["source"]
+
+
+def test_only_the_api_server_listens_and_only_on_loopback(resolved: dict[str, Any]) -> None:
+    published = {
+        name: [port["host_ip"] for port in service["ports"]]
+        for name, service in resolved["services"].items()
+        if service.get("ports")
+    }
+    assert published == {"api-server": ["127.0.0.1"]}
+
+
+def test_the_object_store_has_a_network_of_its_own(resolved: dict[str, Any]) -> None:
+    services, networks = resolved["services"], resolved["networks"]
+    assert list(services["object-store"]["networks"]) == ["store"]
+    assert networks["store"]["internal"] is True
+    assert networks["airflow"]["internal"] is True
+    on_it = {name for name, service in services.items() if "store" in service["networks"]}
+    assert on_it == {"object-store", "bootstrap", *AIRFLOW_SERVICES}
+
+
+def test_only_the_bootstrap_holds_the_administrators_credentials(resolved: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in resolved["services"].items()
+        for secret in service.get("secrets") or []
+        if secret["source"].startswith("STORE_ADMIN")
+    }
+    assert holders == {"bootstrap"}
+
+
+def test_the_stores_writer_is_no_administrator(secrets_folder: Path) -> None:
+    content = json.loads((secrets_folder / "s3.json").read_text())
+    keys = {i["credentials"][0]["accessKey"]: i for i in content["identities"]}
+    writer = keys[(secrets_folder / "NACHWEIS_S3_ACCESS_KEY").read_text()]
+    assert "actions" not in writer
+    admin = keys[(secrets_folder / "STORE_ADMIN_ACCESS_KEY").read_text()]
+    assert admin["actions"] == ["Admin"]
+
+
+def test_every_path_it_names_exists(resolved: dict[str, Any], environment: dict[str, str]) -> None:
+    given = {environment[name] for name in REQUIRED if name.endswith("_FOLDER")}
+    for name, service in resolved["services"].items():
+        for mount in service.get("volumes") or []:
+            if mount["type"] == "bind" and mount["source"] not in given:
+                source = Path(mount["source"])
+                assert source.is_relative_to(PACKAGE_ROOT)
+                assert source.exists(), f"{name} mounts {source}"
+        if "build" in service:
+            assert (Path(service["build"]["context"]) / "Dockerfile") == DOCKERFILE
+    for line in yaml.safe_load(COMPOSE.read_text())["x-airflow"]["env_file"]:
+        assert (PACKAGE_ROOT / line).is_file()
+
+
+def test_every_variable_it_sets_is_known(resolved: dict[str, Any]) -> None:
+    import airflow.configuration as airflow_configuration
+
+    known = airflow_configuration.retrieve_configuration_description(include_providers=False)
+    options = {
+        f"AIRFLOW__{section}__{option}".upper()
+        for section, content in known.items()
+        for option in (*content["options"], "mp_start_method", "mp_forkserver_preload")
+    }
+    settings = {f"NACHWEIS_{field}".upper() for field in Settings.model_fields}
+    for name in AIRFLOW_SERVICES:
+        service = resolved["services"][name]
+        for variable in (*service["environment"], *(s["source"] for s in service["secrets"])):
+            section = variable.split("__")[1].lower() if "__" in variable else ""
+            if variable.startswith("AIRFLOW__") and section not in NOT_AIRFLOWS_OWN:
+                assert variable in options, variable
+            if variable.startswith("NACHWEIS_"):
+                assert variable in settings, variable
+
+
+def test_it_shares_airflows_configuration_with_the_one_command_path(
+    resolved: dict[str, Any],
+) -> None:
+    for name in AIRFLOW_SERVICES:
+        variables = resolved["services"][name]["environment"]
+        for variable, value in shared_configuration().items():
+            assert variable in variables
+            if variable != "AIRFLOW__CORE__PARALLELISM":
+                assert variables[variable] == value
+
+
+@pytest.mark.parametrize("name", [*AIRFLOW_SERVICES, "bootstrap"])
+def test_every_command_it_runs_exists(resolved: dict[str, Any], name: str) -> None:
+    service = resolved["services"][name]
+    commands = [service["command"]]
+    if service["healthcheck"].get("test"):
+        commands.append(service["healthcheck"]["test"][1:])
+    for command in commands:
+        if command[0].endswith("/with-secrets"):
+            command = command[1:]
+        if command[0] == "airflow" and command[1] not in NOT_AIRFLOWS_OWN:
+            parse_as_airflow(command[1:])
+        elif command[:2] == ["python", "-m"]:
+            assert importlib.util.find_spec(command[2]) is not None
+        elif command[:2] == ["python", "-c"]:
+            compile(command[2], "healthcheck", "exec")
+
+
+def parse_as_airflow(arguments: list[str]) -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    get_parser().parse_args(arguments)
+
+
+def test_the_object_store_understands_every_flag(resolved: dict[str, Any]) -> None:
+    done = subprocess.run(
+        [TOOLS / "weed", "mini", "-h"], capture_output=True, text=True, check=False
+    )
+    known = set(re.findall(r"^\s+-([a-zA-Z0-9.]+)", done.stdout + done.stderr, re.MULTILINE))
+    service = resolved["services"]["object-store"]
+    given = {argument.split("=")[0].lstrip("-") for argument in service["command"][2:]}
+    assert given
+    assert given <= known, given - known
+
+
+def test_the_image_is_built_from_the_lock_and_does_not_run_as_root() -> None:
+    lines = DOCKERFILE.read_text().splitlines()
+    assert "USER 50000:50000" in lines
+    assert "--require-hashes" in DOCKERFILE.read_text()
+    kept = (PACKAGE_ROOT / ".dockerignore").read_text().splitlines()
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            source = line.split()[1]
+            assert (PACKAGE_ROOT / source).exists(), source
+            assert f"!{source}" in kept, f"{source} is not sent to the builder"
+    assert "pip install nachweis" not in DOCKERFILE.read_text()
+    assert "-e ." not in DOCKERFILE.read_text()
