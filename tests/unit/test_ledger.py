@@ -21,10 +21,10 @@ from nachweis.domain.errors import (
 )
 from nachweis.settings import Settings
 from nachweis.storage import chain, ledger, signing
+from nachweis.storage.checkpoint import Checkpoint
 from nachweis.storage.entries import (
     LARGEST_PAYLOAD,
     NO_PREVIOUS,
-    Checkpoint,
     EntryKind,
     KeyPredicate,
     NightPredicate,

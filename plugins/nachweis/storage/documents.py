@@ -107,7 +107,7 @@ def lock_for(
 def write_document(
     store: ObjectStore, key: str, content: bytes, *, lock: Lock | None = None
 ) -> bool:
-    """Write an immutable document; writing the same document again is not a conflict.
+    """Write a document once; writing the same document again is not a conflict.
 
     Another release of the compression library may pack the same document into other bytes, so
     that a conflict is decided by the unpacked content.

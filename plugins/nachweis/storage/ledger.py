@@ -32,9 +32,9 @@ from nachweis.storage.chain import (
     read_back,
     signed_attempts,
 )
+from nachweis.storage.checkpoint import Checkpoint
 from nachweis.storage.entries import (
     NO_PREVIOUS,
-    Checkpoint,
     EntryKind,
     KeyPredicate,
     LedgerEntry,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from nachweis.domain.errors import IntegrityError
 from nachweis.storage import layout
+from nachweis.storage.checkpoint import Checkpoint
 from nachweis.storage.entries import (
     NO_PREVIOUS,
-    Checkpoint,
     EntryKind,
     LedgerEntry,
     parse_payload,
