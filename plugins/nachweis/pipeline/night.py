@@ -102,6 +102,7 @@ class Observed:
     findings: list[Finding]
     windows: dict[str, Any]
     queries: dict[str, int]
+    data_versions: dict[str, str]
 
 
 def observe_subject(
@@ -153,7 +154,9 @@ def observe_subject(
             for source, facts in observations.windows.items()
         }
         queries = {label: tables.log.count(label) for label in tables.log.sources()}
-    return Observed(judge(world, subject, night, planned, seen), windows, queries)
+        own = [subject.id] if subject.kind is SubjectKind.DATA_SET else []
+        versions = dict(tables.versions(planned.data_sets or own))
+    return Observed(judge(world, subject, night, planned, seen), windows, queries, versions)
 
 
 def run_subject(
@@ -177,11 +180,10 @@ def run_subject(
     about = Subject(kind=SubjectKind(kind), id=key)
     observed = observe_subject(context, about)
     findings = [seal_finding(_unless_blind(f, blind)) for f in observed.findings]
-    read = _data_sets_of(context, about)
     evidence = Evidence(
         night=str(context.night),
         subject=subject,
-        data_versions={name: context.data_versions.get(name, "unpinned") for name in read},
+        data_versions=observed.data_versions,
         windows=publishable(observed.windows),
         findings=tuple(findings),
         queries=observed.queries,
@@ -219,14 +221,6 @@ def _unless_blind(finding: Finding, blind: Sequence[str]) -> Finding:
             "outcome": Outcome.NOT_AVAILABLE,
             "explanation": "The check is blind tonight: its own failing example no longer fails.",
         }
-    )
-
-
-def _data_sets_of(context: NightContext, subject: Subject) -> list[str]:
-    """Data sets a subject's evidence rests on."""
-    world = context.loaded.world
-    return plan_subject(world, subject, context.night).data_sets or (
-        [subject.id] if subject.kind is SubjectKind.DATA_SET else []
     )
 
 

@@ -17,6 +17,8 @@ from nachweis.domain.errors import StoreError
 
 LEDGER = "ledger/"
 CHECKPOINTS = "checkpoints/"
+SELF_TEST = "self-test/"
+"""Scratch prefix of the store's self-test; its small locked objects are evidence of nothing."""
 LARGEST_SEQUENCE = 9_999_999_999
 LARGEST_VERSION = 999_999
 
