@@ -19,7 +19,10 @@ EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
 CONTROLS = Path(__file__).parents[2] / "controls"
 
 # Words that a page, record or message of this product never uses about itself or a model.
-FORBIDDEN = re.compile(r"\b(compliant|fair|unbiased|certified|immutable|anonymous|must retrain|discriminat\w+|breach)\b", re.I)
+FORBIDDEN = re.compile(
+    r"\b(compliant|fair|unbiased|certified|immutable|anonymous|must retrain|discriminat\w+|breach)\b",
+    re.I,
+)
 
 
 def name(case: Check | Example) -> str:

@@ -90,7 +90,7 @@ def observe(
     since = len(tables.log.entries)
     for item in asked:
         if isinstance(item.request, History):
-            results.put(item, history(item.check)[: item.request.nights])
+            results.put(item, _newest_nights(history(item.check), item.request.nights))
         elif not isinstance(item.request, _SUPPORTED):
             results.put(item, Missing(_NO_ENGINE))
     by_source: dict[Source, list[_Asked]] = {}
@@ -111,6 +111,13 @@ def observe(
         )
         for check, items in requests.items()
     }
+
+
+def _newest_nights(past: Iterable[PastFinding], nights: int) -> list[PastFinding]:
+    """Findings of the newest nights; a night holds one finding per column."""
+    found = list(past)
+    newest = set(sorted({finding.night for finding in found}, reverse=True)[:nights])
+    return [finding for finding in found if finding.night in newest]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nachweis import registry
+from nachweis.checks.drift._examples import normal as example_normal
+from nachweis.checks.drift._examples import tables
 from nachweis.checks.drift._nights import persistence
 from nachweis.domain.check import Check, Effective, Example, Inputs
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
@@ -19,6 +21,7 @@ from nachweis.domain.night import Night
 from nachweis.domain.observation import Missing, Observations, PastFinding
 from nachweis.engines.drift import drift, profile_categorical, profile_numeric
 from nachweis.pipeline.example_worlds import example_world
+from nachweis.pipeline.examples import run_example
 
 NIGHT = Night(dt.date(2026, 3, 10))
 FEATURES = registry.check("feature_distribution_stable")
@@ -237,6 +240,20 @@ def test_both_drift_checks_ask_for_the_same_profiles() -> None:
     one = {(r.source, r.column) for r in FEATURES().observe(inputs(FEATURES)) if hasattr(r, "kind")}
     two = {(r.source, r.column) for r in MISSING().observe(inputs(MISSING)) if hasattr(r, "kind")}
     assert {column for _, column in one} == {"income"} == {column for _, column in two}
+
+
+def test_the_history_of_many_columns_reaches_back_as_far_as_that_of_one() -> None:
+    names = [f"x{i:02}" for i in range(16)]
+    reference = {name: example_normal(200, 0.0, i) for i, name in enumerate(names)}
+    current = {name: example_normal(200, 2.0, 100 + i) for i, name in enumerate(names)}
+    history = [
+        *(past("2026-03-01", False, column=name) for name in names),
+        *(past("2026-02-28", True, column=name) for name in names),
+    ]
+    example = Example(
+        "many columns", Outcome.FAIL, tables(reference, current), history=tuple(history)
+    )
+    assert {f.outcome for f in run_example(FEATURES, example)} == {Outcome.FAIL}
 
 
 # -------------------------------------------------------------------------------- missing share

@@ -180,7 +180,7 @@ def _finding(
     nights = persistence(inputs, one.column, one.differs, history)
     failed = one.differs and nights.reached
     if not one.differs:
-        explanation = f"No difference beyond the limit. {_library(one.result)}"
+        explanation = _no_difference(one.result)
     elif failed:
         explanation = f"Differs from the reference on {nights.words}."
     else:
@@ -194,6 +194,15 @@ def _finding(
         severity=Severity.INFO if one.differs and not failed else None,
         scope=looked_at,
     )
+
+
+def _no_difference(result: DriftResult) -> str:
+    if result.drifted:
+        return (
+            "By the library's rule the column drifted, but not after correction for all columns "
+            "that were tested together."
+        )
+    return f"No difference beyond the limit. {_library(result)}"
 
 
 def _library(result: DriftResult) -> str:

@@ -43,7 +43,8 @@ class MissingShareStable(Check):
         test, corrected for all shares of the model (Benjamini-Hochberg), gives less than
         ``significance``. It fails if it differs persistently (policy: default 2 of 3 judged
         nights). There are too few rows for a verdict where the 95 % interval of a share would be
-        wider than ``min_difference`` to either side. Undefined without rows.
+        wider than ``min_difference`` to either side. Undefined without rows. Source: this project;
+        Newcombe (1998) and Benjamini and Hochberg (1995) for interval and correction.
     Leaves out: Values that stand for missing without being null, such as -1 or "unknown". New
         values of numbers. Free text, dates and nested values.
     """

@@ -13,6 +13,14 @@ from nachweis.domain.manifest import DataSetRole, FieldRole
 from nachweis.domain.night import Night
 from nachweis.domain.observation import Observations, OverlapCounts, Request
 
+_REGISTERS = frozenset(
+    {
+        DataSetRole.PERMISSION_REGISTER,
+        DataSetRole.SUPPRESSION_LIST,
+        DataSetRole.OBJECTIONS,
+        DataSetRole.ERASURE_LEDGER,
+    }
+)
 _TRAINED_ON = frozenset({DataSetRole.TRAINING, DataSetRole.EVALUATION})
 
 _JANUARY = dt.datetime(2026, 1, 10, 9)
@@ -86,6 +94,7 @@ class LegalBasisHeldForRowsUsed(Check):
     subject = SubjectKind.DATA_SET
     controls = ("CONSENT", "SEPARATION")
     needs = (Needs.PERMISSION_REGISTER,)
+    data_set_roles = frozenset(DataSetRole) - _REGISTERS
     waivable = False
     remediation = (
         "Stop using the rows counted here, remove them from the data set, and retrain without them "
