@@ -20,7 +20,8 @@ CONTROLS = Path(__file__).parents[2] / "controls"
 
 # Words that a page, record or message of this product never uses about itself or a model.
 FORBIDDEN = re.compile(
-    r"\b(compliant|fair|unbiased|certified|immutable|anonymous|must retrain|discriminat\w+|breach)\b",
+    r"\b(compliant|fair|unbiased|certified|immutable|anonymous|must retrain|breach)\b"
+    r"|discriminat",
     re.I,
 )
 
