@@ -33,6 +33,7 @@ from nachweis.engines.profiles import (
     unseen,
 )
 from nachweis.engines.shares import Floats, null_cells
+from nachweis.engines.spilling import release
 
 __all__ = [
     "METHODS",
@@ -161,6 +162,7 @@ def drift(
     chosen = method_for(method or choose_method(reference, current), reference.kind)
     limit = chosen.threshold if threshold is None else threshold
     score = chosen.score(reference, current)
+    release(reference, current)
     if not np.isfinite(score.value):
         raise UndefinedError(f"the {chosen.title} has no finite value for these data")
     return DriftResult(
@@ -247,6 +249,7 @@ def null_quantile(
         p = reduced.counts / reduced.valid
     else:
         p = null_cells(reference, n, of_distinct=chosen.name == "hellinger")
+    release(reference)
     resampled = _resampled_shares(p, n, reference.valid, draws, seed)
     if chosen.kernel is None:
         distances = _wasserstein_of_shares(reduced, p, resampled)

@@ -21,7 +21,7 @@ from nachweis.engines.column_types import logical
 from nachweis.engines.duck import Session, literal, quote
 
 ProfileKind = Literal["numeric", "categorical"]
-_FORMAT = 1
+_FORMAT = 2
 _KEEP_DAYS = 30
 
 
@@ -74,13 +74,14 @@ def read_profile(
         The exact profile.
     """
     from nachweis.engines.profiles import profile_categorical, profile_numeric
+    from nachweis.engines.spilling import spill
 
     name = quote(column)
     if kind == "numeric":
         # Nulls travel as NaN: a plain array without a mask is half the memory and sorts in place.
         sql = f"SELECT coalesce(CAST({name} AS DOUBLE), 'nan'::DOUBLE) AS v FROM {view}"
         values = session.column(sql, label, "profile", where=where)["v"]
-        return profile_numeric(values, overwrite=True)
+        return spill(profile_numeric(values, overwrite=True), session.scratch)
     sql = f"SELECT {name}, count(*) FROM {view} GROUP BY 1"
     rows = session.query(sql, label, "profile", where=where)
     return profile_categorical([_category(value) for value, _ in rows], [n for _, n in rows])
@@ -114,12 +115,15 @@ class ProfileCache:
         """A cached profile; None if there is none or it cannot be read."""
         import numpy as np
 
+        from nachweis.engines.profiles import ones
+        from nachweis.engines.spilling import spill
+
         path = self._path(version, column, kind)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 head = json.loads(stored["head"].tobytes())
                 support: Any = stored["support"]
-                counts = stored["counts"]
+                counts = stored["counts"] if head["counted"] else ones(len(support))
             if kind == "categorical":
                 support = np.array(json.loads(support.tobytes()), dtype=object)
             profile = ColumnProfile(
@@ -137,11 +141,14 @@ class ProfileCache:
             return None
         with contextlib.suppress(OSError):
             os.utime(path.parent)
-        return profile
+        return spill(profile, path.parent)
 
     def put(self, version: str, column: str, profile: ColumnProfile) -> None:
         """Keep a profile; a cache that cannot be written is no error."""
         import numpy as np
+
+        from nachweis.engines.profiles import all_distinct
+        from nachweis.engines.spilling import release
 
         path = self._path(version, column, profile.kind)
         head = {
@@ -149,6 +156,7 @@ class ProfileCache:
             "infinite": profile.infinite,
             "n": profile.n,
             "exact": profile.exact,
+            "counted": not all_distinct(profile),  # else every count is 1 and none is kept
         }
         support = profile.support
         if profile.kind == "categorical":
@@ -162,13 +170,14 @@ class ProfileCache:
                     stream,
                     head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
                     support=support,
-                    counts=np.asarray(profile.counts),
+                    counts=profile.counts if head["counted"] else np.empty(0, dtype=np.int64),
                 )
             Path(temporary).replace(path)
         except OSError:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     Path(temporary).unlink()
+        release(profile)
 
     def prune(self) -> None:
         """Delete versions that nobody has read for thirty days."""

@@ -161,7 +161,7 @@ def rebin(profile: ColumnProfile, bins: int = MAX_BINS) -> ColumnProfile:
     if profile.kind == "categorical" or len(profile.support) <= bins:
         return profile
     edges = -(-np.arange(bins, dtype=np.int64) * profile.valid // bins)
-    if len(profile.support) == profile.valid:
+    if all_distinct(profile):
         starts = edges
     else:
         # The middle of a value's rows decides its bin: a heavy value cannot straddle two.
@@ -181,6 +181,16 @@ def rebin(profile: ColumnProfile, bins: int = MAX_BINS) -> ColumnProfile:
         n=profile.n,
         exact=False,
     )
+
+
+def all_distinct(profile: ColumnProfile) -> bool:
+    """Whether every row has a value of its own, so that all counts are 1."""
+    return len(profile.support) == profile.valid
+
+
+def ones(n: int) -> NDArray[np.int64]:
+    """Counts of ``n`` distinct values: a read-only view of a single 1, which takes no memory."""
+    return np.broadcast_to(np.int64(1), (n,))
 
 
 def missing_share(profile: ColumnProfile) -> float | None:
@@ -218,7 +228,7 @@ def _run_lengths(ordered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     changes = np.flatnonzero(ordered[1:] != ordered[:-1])
     if len(changes) == len(ordered) - 1:
         # All distinct, the usual case of a measured quantity: a view of a single 1 costs no memory.
-        return ordered, np.broadcast_to(np.int64(1), ordered.shape)
+        return ordered, ones(len(ordered))
     starts = np.concatenate(([0], changes + 1))
     return ordered[starts], np.diff(starts, append=len(ordered))
 
