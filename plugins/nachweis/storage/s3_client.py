@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from nachweis.domain.errors import (
 )
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
@@ -83,7 +85,6 @@ def new_client(
         read_timeout: Seconds to wait for an answer.
         signed: Whether requests carry a signature; without it the identity does not matter.
     """
-    import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
 
@@ -96,14 +97,27 @@ def new_client(
         signature_version="s3v4" if signed else UNSIGNED,
         s3={"addressing_style": "path" if access.endpoint else "auto"},
     )
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=access.endpoint,
-        region_name=access.region,
-        aws_access_key_id=access.key,
-        aws_secret_access_key=access.secret,
-        config=config,
-    )
+    with _creating:
+        return _session(os.getpid()).client(
+            "s3",
+            endpoint_url=access.endpoint,
+            region_name=access.region,
+            aws_access_key_id=access.key,
+            aws_secret_access_key=access.secret,
+            config=config,
+        )
+
+
+_creating = threading.Lock()
+"""Clients may be shared between threads, sessions may not."""
+
+
+@lru_cache(maxsize=1)
+def _session(process: int) -> Session:
+    # One per process: each new session would read the service's description again.
+    import boto3
+
+    return boto3.session.Session()
 
 
 # ------------------------------------------------------------------------------- errors

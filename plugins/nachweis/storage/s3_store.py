@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from nachweis.domain.errors import (
@@ -84,9 +86,9 @@ class S3Store:
                 taken = code_of(error)[1] in (409, 412)
                 if not taken and not is_transient(error):
                     raise translate(error, self._where(key)) from error
+                unanswered = unanswered or not taken
                 if self._holds(key, body):
                     return unanswered
-                unanswered = unanswered or not taken
             else:
                 return True
         raise StoreUnavailableError(
@@ -166,7 +168,8 @@ class S3Store:
 
         def request() -> tuple[bytes, str | None]:
             answer = self._s3.get_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-            with answer["Body"] as stream:
+            # Its own "with" would hand out the bare stream, which checks nothing.
+            with closing(answer["Body"]) as stream:
                 return stream.read(), answer.get("ChecksumSHA256")
 
         body, stored = self._patience.ask(request, self._where(key))
@@ -233,6 +236,9 @@ class S3Store:
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[StoredObject]:
         """Objects below a prefix in key order.
 
+        The order is made here: S3 compares whole keys, SeaweedFS folder by folder, so that its
+        listing is ordered otherwise and behind a given key misses some.
+
         Args:
             prefix: Beginning of the keys.
             start_after: Only keys behind this one.
@@ -241,20 +247,27 @@ class S3Store:
             Facts; the version is not part of a listing.
         """
         asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": prefix}
-        if start_after:
-            asked["StartAfter"] = start_after
-        while True:
-            page = self._patience.ask(
-                lambda: self._s3.list_objects_v2(**asked), self._where(prefix)
+        if early := _safe_start(prefix, start_after):
+            asked["StartAfter"] = early
+        found = [
+            StoredObject(
+                key=item["Key"],
+                size=item["Size"],
+                etag=item["ETag"].strip('"'),
+                version_id=None,
+                modified=_utc(item),
             )
-            for item in page.get("Contents", []):
-                yield StoredObject(
-                    key=item["Key"],
-                    size=item["Size"],
-                    etag=item["ETag"].strip('"'),
-                    version_id=None,
-                    modified=_utc(item),
-                )
+            for page in self._pages(asked)
+            for item in page.get("Contents", [])
+            if item["Key"] > start_after
+        ]
+        yield from sorted(found, key=lambda stored: stored.key)
+
+    def _pages(self, asked: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+        where = self._where(asked["Prefix"])
+        while True:
+            page = self._patience.ask(lambda: self._s3.list_objects_v2(**asked), where)
+            yield page
             if not page.get("IsTruncated"):
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
@@ -316,6 +329,18 @@ def _locked(lock: Lock | None) -> dict[str, Any]:
         "ObjectLockMode": lock.mode,
         "ObjectLockRetainUntilDate": lock.until.replace(microsecond=0),
     }
+
+
+def _safe_start(prefix: str, start_after: str) -> str:
+    """A key early enough that no order of folders loses what lies behind the wanted one.
+
+    Orders differ where a name ends or holds a character before ``0``. So the name is cut there,
+    and once more by one, because a listing behind a folder's name leaves the folder out.
+    """
+    if not start_after.startswith(prefix):
+        return ""
+    name = re.split(r"[^0-9A-Za-z_]", start_after[len(prefix) :], maxsplit=1)[0]
+    return f"{prefix}{name[:-1]}" if len(name) > 1 and prefix.endswith("/") else ""
 
 
 def _utc(item: Mapping[str, Any]) -> dt.datetime:

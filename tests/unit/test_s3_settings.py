@@ -1,0 +1,185 @@
+"""From settings to identities: who writes where, what is refused, what a pattern matches."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from nachweis.domain.errors import SettingsError, StoreError
+from nachweis.settings import Settings
+from nachweis.storage import embedded
+from nachweis.storage.bootstrap import bucket_policy, self_test
+from nachweis.storage.capabilities import Guarantee
+from nachweis.storage.s3 import (
+    _glob,
+    anchor_access,
+    data_access,
+    list_versions,
+    open_store,
+    writer_access,
+)
+from nachweis.storage.s3_store import _safe_start
+from tests.s3_stub import running_stub
+
+
+def at(endpoint: str, tmp_path: Path, **more: Any) -> Settings:
+    return Settings(
+        state=tmp_path,
+        s3_endpoint=endpoint,
+        s3_access_key="WRITER",
+        s3_secret_key=SecretStr("w-secret"),
+        **more,
+    )
+
+
+def test_each_bucket_gets_its_own_identity(tmp_path: Path) -> None:
+    settings = at(
+        "https://s3.invalid",
+        tmp_path,
+        anchor_access_key="ANCHOR",
+        anchor_secret_key=SecretStr("a-secret"),
+        data_access_key="DATA",
+        data_secret_key=SecretStr("d-secret"),
+    )
+    assert writer_access(settings).key == "WRITER"
+    assert anchor_access(settings).key == "ANCHOR"
+    data = data_access(settings)
+    assert data is not None
+    assert (data.key, data.secret, data.use_ssl) == ("DATA", "d-secret", True)
+    assert "d-secret" not in repr(data)
+
+
+def test_the_writer_reads_data_where_no_other_identity_is_set(tmp_path: Path) -> None:
+    data = data_access(at("http://127.0.0.1:1", tmp_path))
+    assert data is not None
+    assert (data.key, data.use_ssl) == ("WRITER", False)
+
+
+@pytest.mark.parametrize("half", ["anchor_access_key", "data_access_key"])
+def test_half_a_credential_is_refused_by_name(tmp_path: Path, half: str) -> None:
+    settings = at("https://s3.invalid", tmp_path, **{half: "K"})
+    with pytest.raises(SettingsError) as caught:
+        anchor_access(settings)
+        data_access(settings)
+    assert caught.value.where == f"NACHWEIS_{half.upper().replace('ACCESS', 'SECRET')}"
+
+
+def test_an_unknown_bucket_names_the_valid_ones(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_store(at("https://s3.invalid", tmp_path), "record")  # type: ignore[arg-type]
+    assert "records" in caught.value.valid
+
+
+def test_production_refuses_the_embedded_store(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, mode="production", s3_endpoint="embedded")
+    with pytest.raises(SettingsError, match="for demonstrations"):
+        embedded.resolve(settings)
+
+
+def test_production_without_an_endpoint_means_aws(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, mode="production")
+    assert embedded.resolve(settings) is settings
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_policy_demands_tls_only_where_it_can_be_met(tls: bool, locked: bool) -> None:
+    policy = bucket_policy("b", locked=locked, tls=tls)
+    names = {statement["Sid"] for statement in policy["Statement"]}
+    assert ("EncryptedTransportOnly" in names) is tls
+    assert ("KeepVersions" in names) is locked
+    assert {statement["Effect"] for statement in policy["Statement"]} <= {"Deny"}
+
+
+# ----------------------------------------------------------------------- a store that lies
+
+
+def test_production_refuses_a_store_that_ignores_conditions(tmp_path: Path) -> None:
+    with running_stub() as stub:
+        stub.honours_conditions = False
+        with pytest.raises(StoreError, match="second_write_refused") as caught:
+            self_test(at(stub.endpoint, tmp_path, mode="production"))
+    assert stub.endpoint not in str(caught.value)
+
+
+def test_demonstration_reports_the_same_store_loudly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_stub() as stub:
+        stub.honours_conditions = False
+        found = self_test(at(stub.endpoint, tmp_path))
+    assert not found.proven
+    assert found.kind == "other"
+    failed = {check.guarantee for check in found.failed}
+    assert failed >= {
+        Guarantee.SECOND_WRITE_REFUSED,
+        Guarantee.WRONG_SECRET_REFUSED,
+        Guarantee.WRONG_CHECKSUM_REFUSED,
+        Guarantee.ANONYMOUS_REFUSED,
+        Guarantee.VERSIONS_KEPT,
+        Guarantee.LOCK_STORED,
+        Guarantee.LOCKED_VERSION_KEPT,
+    }
+    assert "NOT FIT FOR PRODUCTION" in caplog.text
+    text = found.model_dump_json()
+    assert "127.0.0.1" not in text
+    assert "w-secret" not in text
+
+
+# -------------------------------------------------------------------------------- patterns
+
+_names = st.text(alphabet="abz0-_.", min_size=1, max_size=6)
+
+
+@given(st.lists(_names, min_size=1, max_size=4))
+def test_stars_stay_within_a_folder_and_double_stars_do_not(parts: list[str]) -> None:
+    key = "/".join(parts)
+    in_folder = re.fullmatch(_glob("/".join("*" for _ in parts)), key)
+    assert in_folder
+    assert bool(re.fullmatch(_glob("*"), key)) is (len(parts) == 1)
+    assert re.fullmatch(_glob("**"), key)
+    assert re.fullmatch(_glob(f"**/{parts[-1]}"), key)
+    assert re.fullmatch(_glob(key), key)
+    assert not re.fullmatch(_glob(key), f"{key}x")
+
+
+def test_a_listing_of_data_files_matches_the_whole_key(tmp_path: Path) -> None:
+    with running_stub() as stub:
+        for key in ("log/2026-10-01/a.parquet", "log/2026-10-01/b.csv", "logs/c.parquet"):
+            stub.objects[f"/lake/{key}"] = b"x"
+        listing = list_versions(at(stub.endpoint, tmp_path))
+        assert [row[0] for row in listing("s3://lake/log/[0-9]*/*.parquet")] == [
+            "s3://lake/log/2026-10-01/a.parquet"
+        ]
+        assert [row[0] for row in listing("s3://lake/log/**")] == [
+            "s3://lake/log/2026-10-01/a.parquet",
+            "s3://lake/log/2026-10-01/b.csv",
+        ]
+        assert listing("s3://lake/logs/c.parquet") == [("s3://lake/logs/c.parquet", "", "e")]
+        assert listing("s3://lake/logs/none.parquet") == []
+
+
+_keys = st.lists(st.text(alphabet="01b-.", min_size=1, max_size=4), min_size=1, max_size=3).map(
+    lambda parts: "p/" + "/".join(parts)
+)
+
+
+@given(_keys, _keys)
+def test_no_order_of_folders_loses_a_key_behind_the_wanted_one(key: str, start_after: str) -> None:
+    early = _safe_start("p/", start_after)
+    if key > start_after and early:
+        assert key > early
+        assert key.split("/") > early.split("/")
+        assert not key.startswith(f"{early}/")
+
+
+def test_a_listing_of_the_ledger_skips_most_of_it() -> None:
+    assert _safe_start("ledger/", "ledger/0000000123.json") == "ledger/000000012"
+    assert _safe_start("ledger/", "") == ""
