@@ -6,7 +6,8 @@ digest of the arguments and the class of an exception.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nachweis.domain.canonical import digest, publishable
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from nachweis.engines.gx_run import Rule, Verdict
 
 REFUSED_TYPES: Mapping[str, str] = {
+    "expect_multicolumn_values_to_be_unique": (
+        "Great Expectations has no implementation of it; "
+        "use expect_select_column_values_to_be_unique_within_record"
+    ),
     "expect_query_results_to_match_comparison": "it runs SQL on a second data source",
     "expect_table_row_count_to_equal_other_table": "it reads a table beside the data set",
     "unexpected_rows_expectation": "it runs SQL that may read anything the worker may read",
 }
-"""Types that a suite may not use: a suite describes one data set, by rules and not by code."""
+"""Types that a suite may not use: it describes one data set, by rules that exist, not by code."""
 
 _NOT_RULES = frozenset(
     {"batch_id", "catch_exceptions", "description", "id", "meta", "notes", "rendered_content",
@@ -55,13 +60,16 @@ def validate(
 
     Returns:
         One outcome per rule, in suite order.
+
+    Raises:
+        DataError: If the window cannot be read at all.
     """
     from nachweis.engines import gx_run
 
-    rules, broken = _rules(suite, list(relation.columns))
     floats = [name for name, kind in relation.schema().items() if kind.is_floating()]
-    with _nan_as_null(backend.con, view_name, floats) as view:
-        verdicts, rows = gx_run.run(backend.con, view, rules, on_query)
+    with gx_run.quiet():
+        rules, broken = _rules(suite)
+        verdicts, rows = gx_run.run(backend.con, view_name, floats, rules, on_query)
     return SuiteOutcome(
         suite=suite.id,
         suite_digest=suite_digest(suite),
@@ -82,11 +90,14 @@ def check_suite(suite: Suite) -> list[str]:
     Returns:
         One sentence per problem, each with the position of the rule; empty if there is none.
     """
-    return [
-        f"expectations[{index}] ({rule.type}): {problem}"
-        for index, rule in enumerate(suite.expectations)
-        for problem in _problems(rule)
-    ]
+    from nachweis.engines import gx_run
+
+    with gx_run.quiet():
+        return [
+            f"expectations[{index}] ({rule.type}): {problem}"
+            for index, rule in enumerate(suite.expectations)
+            for problem in _problems(rule)
+        ]
 
 
 def known_types() -> list[str]:
@@ -117,16 +128,17 @@ def _classes() -> dict[str, type[GxExpectation]]:
     """Great Expectations' public expectation classes by type."""
     import great_expectations.expectations as public
     from great_expectations.expectations.expectation import Expectation as Base
+    from great_expectations.util import camel_to_snake
 
     classes = {
-        str(getattr(member, "expectation_type")): member  # noqa: B009 - set by its metaclass
-        for member in vars(public).values()
+        camel_to_snake(name): member
+        for name, member in vars(public).items()
         if isinstance(member, type) and issubclass(member, Base) and member is not Base
     }
     return {name: found for name, found in classes.items() if name not in REFUSED_TYPES}
 
 
-def _rules(suite: Suite, columns: list[str]) -> tuple[list[Rule], dict[int, Verdict]]:
+def _rules(suite: Suite) -> tuple[list[Rule], dict[int, Verdict]]:
     """Runnable rules, and verdicts of those that are none."""
     from nachweis.engines.gx_run import Rule, Verdict
 
@@ -145,18 +157,28 @@ def _rules(suite: Suite, columns: list[str]) -> tuple[list[Rule], dict[int, Verd
         except Exception:  # noqa: BLE001 - pydantic's message quotes the arguments
             broken[index] = Verdict(success=None, error="InvalidArguments")
             continue
-        rules.append(Rule(index, made, tuple(_columns(declared, columns))))
+        filtered = _condition_columns(declared.kwargs.get("row_condition"))
+        rules.append(Rule(index, made, tuple(_columns(declared)), tuple(filtered)))
     return rules, broken
 
 
-def _columns(rule: Expectation, existing: Iterable[str]) -> Iterator[str]:
-    """Columns that a rule names; a row condition names those whose names occur in it."""
+def _columns(rule: Expectation) -> Iterator[str]:
+    """Columns that a rule is about."""
     for name in _COLUMN_ARGUMENTS:
         if isinstance(rule.kwargs.get(name), str):
             yield rule.kwargs[name]
     yield from (name for name in rule.kwargs.get("column_list") or () if isinstance(name, str))
-    if condition := rule.kwargs.get("row_condition"):
-        yield from (name for name in existing if name in str(condition))
+
+
+def _condition_columns(condition: Any) -> Iterator[str]:
+    """Columns that a row condition names, in its text form or its structured form."""
+    if isinstance(condition, str):
+        yield from re.findall(r"""col\(\s*["']([^"']+)["']\s*\)""", condition)
+    elif isinstance(condition, Mapping):
+        if isinstance(condition.get("column"), Mapping):
+            yield condition["column"]["name"]
+        for part in condition.get("conditions", ()):
+            yield from _condition_columns(part)
 
 
 def _problems(rule: Expectation) -> Iterator[str]:
@@ -205,30 +227,6 @@ def _pattern_problems(rule: Expectation) -> Iterator[str]:
 # ------------------------------------------------------------------------------------- outcomes
 
 
-def _nan_as_null(connection: Any, view: str, floats: list[str]) -> Any:
-    """A temporary view of the view in which NaN is null."""
-    import contextlib
-
-    @contextlib.contextmanager
-    def masked() -> Iterator[str]:
-        name = f"{view}__expectations"
-        replaced = ", ".join(f"nullif({_quoted(c)}, 'nan'::DOUBLE) AS {_quoted(c)}" for c in floats)
-        columns = f"* REPLACE ({replaced})" if floats else "*"
-        connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {_quoted(name)} AS SELECT {columns} FROM {_quoted(view)}"  # noqa: S608
-        )
-        try:
-            yield name
-        finally:
-            connection.execute(f"DROP VIEW IF EXISTS {_quoted(name)}")
-
-    return masked()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _plain(rule: Expectation) -> dict[str, Any]:
     """A rule as JSON-able values; dates become ISO texts."""
     plain: dict[str, Any] = publishable(rule.model_dump(mode="json"))
@@ -239,7 +237,7 @@ def _outcome(index: int, rule: Expectation, verdict: Verdict) -> ExpectationOutc
     return ExpectationOutcome(
         index=index,
         type=rule.type,
-        column=",".join(dict.fromkeys(_columns(rule.model_copy(), ()))),
+        column=",".join(dict.fromkeys(_columns(rule))),
         kwargs_digest=digest(_plain(rule)["kwargs"]),
         success=verdict.success,
         severity=rule.severity,

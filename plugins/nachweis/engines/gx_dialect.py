@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 import sqlalchemy as sa
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.sql.compiler import GenericTypeCompiler, IdentifierPreparer
+from sqlalchemy.sql.compiler import GenericTypeCompiler, IdentifierPreparer, SQLCompiler
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedPrimaryKeyConstraint
@@ -76,6 +77,14 @@ class VARCHAR(sa.String):
     """Text."""
 
 
+class ENUM(sa.String):
+    """Text out of a closed set."""
+
+
+class UUID(sa.String):
+    """Universally unique identifier."""
+
+
 class BOOLEAN(sa.Boolean):
     """Truth value."""
 
@@ -113,15 +122,14 @@ _BY_NAME: dict[str, type[sa.types.TypeEngine[Any]]] = {
     for kind in (
         BIGINT, INTEGER, SMALLINT, TINYINT, HUGEINT, UBIGINT, UINTEGER, USMALLINT, UTINYINT,
         DOUBLE, FLOAT, DECIMAL, VARCHAR, BOOLEAN, DATE, TIMESTAMP, TIMESTAMPTZ, TIME, BLOB,
+        ENUM, UUID,
     )
 }  # fmt: skip
 _BY_NAME |= {
-    "ENUM": VARCHAR,
     "TIMESTAMP WITH TIME ZONE": TIMESTAMPTZ,
     "TIMESTAMP_S": TIMESTAMP,
     "TIMESTAMP_MS": TIMESTAMP,
     "TIMESTAMP_NS": TIMESTAMP,
-    "UUID": VARCHAR,
 }
 
 # Expectations about types are written once and hold on both engines: beside DuckDB's own names,
@@ -275,6 +283,24 @@ class DuckDBDialect(DefaultDialect):
         return {"constrained_columns": [], "name": None}
 
 
+class Explain(sa.Executable, sa.ClauseElement):
+    """Plans a statement without running it.
+
+    Args:
+        statement: Any SELECT.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, statement: sa.ClauseElement) -> None:
+        self.statement = statement
+
+
+@compiles(Explain)
+def _explain(element: Explain, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"EXPLAIN {compiler.process(element.statement, **kw)}"
+
+
 def borrowed_engine(
     connection: duckdb.DuckDBPyConnection, on_query: Callable[[str], None] | None = None
 ) -> sa.Engine:
@@ -290,4 +316,4 @@ def borrowed_engine(
     dialect = DuckDBDialect(dbapi=cast("Any", duckdb), paramstyle="qmark")
     borrow: Any = functools.partial(_BorrowedConnection, connection, on_query)
     pool = StaticPool(borrow, dialect=dialect)
-    return sa.Engine(pool, dialect, sa.make_url("duckdb+borrowed://"))
+    return sa.Engine(pool, dialect, sa.make_url("duckdb+borrowed://"), hide_parameters=True)

@@ -17,20 +17,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import great_expectations as gx
 from great_expectations.exceptions import MetricProviderError
 from great_expectations.expectations.expectation import Expectation as GxExpectation
 from great_expectations.validator.validation_graph import ValidationGraph
 
-from nachweis.engines import gx_metrics  # noqa: F401 - registers the metric providers
-from nachweis.engines.gx_duckdb import (
-    DuckDBExecutionEngine,
-    QuietPandasExecutionEngine,
-    StatementRefusedError,
+from nachweis.domain.errors import DataError
+from nachweis.engines import (  # noqa: F401 - importing registers the metric providers
+    gx_metrics_aggregates,
+    gx_metrics_rows,
 )
+from nachweis.engines.gx_duckdb import DuckDBExecutionEngine, QuietPandasExecutionEngine
+from nachweis.engines.gx_settle import StatementRefusedError
 
 if TYPE_CHECKING:
-    import duckdb
     from great_expectations.data_context import EphemeralDataContext
     from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.validator.metric_configuration import MetricConfiguration
@@ -48,12 +49,14 @@ class Rule:
     Attributes:
         index: Position in the suite.
         expectation: The object.
-        columns: Columns it names, also in its row condition.
+        columns: Columns it is about; none for a rule about the table.
+        filters: Columns of its row condition.
     """
 
     index: int
     expectation: GxExpectation
     columns: tuple[str, ...]
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class _Plan:
 
 def run(
     connection: duckdb.DuckDBPyConnection,
-    view: str,
+    window: str,
+    floats: Sequence[str],
     rules: Sequence[Rule],
     on_query: Callable[[str], None],
 ) -> tuple[dict[int, Verdict], int | None]:
@@ -101,14 +105,15 @@ def run(
 
     Args:
         connection: The connection that holds the view.
-        view: Its name.
+        window: Its name.
+        floats: Its columns that may hold NaN, which counts as missing.
         rules: What to run.
         on_query: Told each statement that reads data.
 
     Returns:
         Verdict per index, and the rows of the view if some rule needed them.
     """
-    with _quiet():
+    with _nan_as_null(connection, window, floats) as view:
         with _duckdb_batch(connection, view, on_query) as (batch, engine):
             verdicts = _evaluate(batch, engine, rules, "duckdb")
             rows = engine.rows
@@ -124,11 +129,12 @@ def _on_pandas(
     rules: Sequence[Rule],
     on_query: Callable[[str], None],
 ) -> dict[int, Verdict]:
-    known = {row[0]: row[0] for row in connection.execute(f"DESCRIBE {_quoted(view)}").fetchall()}
-    columns = sorted({column for rule in rules for column in rule.columns if column in known})
+    known = {row[0] for row in connection.execute(f"DESCRIBE {_quoted(view)}").fetchall()}
+    named = {column for rule in rules for column in (*rule.columns, *rule.filters)}
+    columns = sorted(named & known)
     if not columns:
         return {}
-    statement = f"SELECT {', '.join(map(_quoted, columns))} FROM {_quoted(view)}"  # noqa: S608 - names are quoted
+    statement = f"SELECT {', '.join(map(_quoted, columns))} FROM {_quoted(view)}"
     on_query(statement)
     try:
         frame = connection.execute(statement).df()
@@ -233,14 +239,20 @@ def _count(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
+def _count_or_zero(value: Any, rows: int | None) -> int | None:
+    """A count; the sum over no rows is null in SQL."""
+    return 0 if value is None and rows == 0 else _count(value)
+
+
 def _unexpected(plan: _Plan, values: Mapping[str, Any]) -> int | None:
     metric = getattr(plan.expectation, "map_metric", None)
-    return _count(values.get(f"{metric}.unexpected_count")) if metric else None
+    name = f"{metric}.unexpected_count"
+    return _count_or_zero(values[name], values.get("table.row_count")) if name in values else None
 
 
 def _missing(values: Mapping[str, Any], rows: int | None) -> int | None:
     if _NULLS in values:
-        return _count(values[_NULLS])
+        return _count_or_zero(values[_NULLS], rows)
     for name, value in values.items():
         if name.endswith(".filtered_row_count") and rows is not None and value is not None:
             return rows - int(value)
@@ -295,17 +307,44 @@ def _pandas_batch(frame: Any) -> Iterator[tuple[Batch, QuietPandasExecutionEngin
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Great Expectations, and what it calls, from logging or warning with values."""
-    logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+def quiet() -> Iterator[None]:
+    """Keep Great Expectations, and what it calls, from logging values or warning with them."""
+    loggers = [logging.getLogger(name) for name in ("great_expectations", "sqlalchemy")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _nan_as_null(
+    connection: duckdb.DuckDBPyConnection, window: str, floats: Sequence[str]
+) -> Iterator[str]:
+    """A temporary view of a view in which NaN is null."""
+    view = f"{window}__expectations"
+    masked = ", ".join(f"nullif({_quoted(c)}, 'nan'::DOUBLE) AS {_quoted(c)}" for c in floats)
+    columns = f"* REPLACE ({masked})" if masked else "*"
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {_quoted(view)} AS SELECT {columns}"
+            f" FROM {_quoted(window)}"
+        )
+    except duckdb.Error as error:
+        raise DataError(
+            f"the rows cannot be read ({type(error).__name__})",
+            where=window,
+            remedy="check that the files of the data set exist, are complete and as declared",
+        ) from None
+    try:
+        yield view
+    finally:
+        connection.execute(f"DROP VIEW IF EXISTS {_quoted(view)}")
 
 
 def _quoted(name: str) -> str:
