@@ -19,10 +19,11 @@ class Planted:
         smuggled: Data set to customers who must not be in it.
         contacted: Data sets in which the smuggled customers were also contacted.
         renamed: Columns of the newsletter log that arrive under another name.
-        basket_factor: Factor on the value of campaign customers' baskets.
+        basket_factor: Factor on basket values as the campaign log holds them.
         discount_added: Addition to the share of discounted items.
         tenure_lost: Share of churn rows that lose their tenure.
-        churn_score_factor: Factor on the churn score, as if another model were deployed.
+        churn_score_factor: Factor on the churn score as the log holds it, as if written by another
+            artefact than the one that decided.
         stricter_for: Gender and what is added to the campaign's threshold for it.
         reversed_for: Country whose churn outcomes arrive with the flag reversed.
         danish_rows: Largest number of Danish rows in the newsletter log.
@@ -56,14 +57,16 @@ class Planted:
             if channel is not None:
                 channel[:n] = "email"
 
-    def disturb_campaign(self, x: dict[str, Array]) -> None:
-        """Move inputs of the campaign model."""
+    def run_sale(self, x: dict[str, Array]) -> None:
+        """Raise the share of discounted items before customers are scored."""
+        if self.discount_added:
+            raised = np.minimum(x["discount_share"] + self.discount_added, 1)
+            x["discount_share"] = np.round(raised, 4)
+
+    def log_baskets(self, x: dict[str, Array]) -> None:
+        """Write basket values to the log in another currency than the model read."""
         if self.basket_factor != 1:
             x["basket_mean"] = np.round(x["basket_mean"] * self.basket_factor, 2)
-        if self.discount_added:
-            x["discount_share"] = np.round(
-                np.minimum(x["discount_share"] + self.discount_added, 1), 4
-            )
 
     def disturb_churn(self, x: dict[str, Array], rng: np.random.Generator) -> None:
         """Lose values of the churn model's inputs."""

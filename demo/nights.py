@@ -82,8 +82,9 @@ class Nights:
         planted.smuggle("propensity-scores", rows)
         x = features.propensity(self._people, rows, rng)
         people = features.demographics(self._people, rows)
-        planted.disturb_campaign(x)
+        planted.run_sale(x)
         score = self._models.campaign_score(x)
+        planted.log_baskets(x)
         limit = planted.thresholds(CAMPAIGN_THRESHOLD, people["gender"])
         selected = (score >= limit).astype(np.int64)
         holdout = rng.random(len(rows)) < _HOLDOUT
@@ -138,7 +139,8 @@ class Nights:
         planted.smuggle("churn-scores", rows)
         x = features.churn(self._people, rows, rng)
         people = features.demographics(self._people, rows)
-        score = np.round(self._models.churn_score(x) * planted.churn_score_factor, 5)
+        score = self._models.churn_score(x)
+        voucher = (score >= CHURN_THRESHOLD).astype(np.int64)
         planted.disturb_churn(x, rng)
         return {
             "scoring_id": numbered("C", day.toordinal(), len(rows)),
@@ -146,8 +148,8 @@ class Nights:
             "scored_at": moments(day, rng.integers(*_NIGHT_TIME, len(rows))),
             **people,
             **x,
-            "score": score,
-            "voucher": (score >= CHURN_THRESHOLD).astype(np.int64),
+            "score": np.round(score * planted.churn_score_factor, 5),
+            "voucher": voucher,
             "model_version": _constant("2.0", len(rows)),
         }
 

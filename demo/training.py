@@ -22,8 +22,8 @@ from demo.population import Array, Population, draw, rng_for
 from demo.tables import numbered, table
 
 CAMPAIGN_THRESHOLD = 0.55
-UPLIFT_THRESHOLD = 0.04
-CHURN_THRESHOLD = 0.35
+UPLIFT_THRESHOLD = 0.025
+CHURN_THRESHOLD = 0.3
 """Scores from which a model selects; the manifests' decision rules say the same."""
 
 _SCHEMA, _STAMP = "schema.json", (1980, 1, 1, 0, 0, 0)
