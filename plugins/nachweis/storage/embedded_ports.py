@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import socket
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ GRPC_OFFSET = 10_000
 LOWEST, HIGHEST = 20_000, 22_700
 """Base ports: with the offset still below 32768, where systems begin to number connections."""
 _ATTEMPTS = 200
+_PATIENCE = 3.0
+"""Seconds to wait for the noted ports, because others may have been told the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,10 @@ def choose(place: Path, *, afresh: bool = False) -> Ports:
         StoreError: If no free ports are found.
     """
     noted = read(place)
-    if noted is not None and not afresh and all(map(_free, noted.numbers())):
-        return noted
+    if noted is not None:
+        if not afresh and _soon_free(noted):
+            return noted
+        remove_sockets(place)
     for _ in range(_ATTEMPTS):
         base = random.SystemRandom().randrange(LOWEST, HIGHEST)
         ports = Ports(*range(base, base + 5))
@@ -86,6 +91,16 @@ def remove_sockets(place: Path) -> None:
             # The server builds this folder in; it has no setting for it.
             with contextlib.suppress(OSError):
                 Path("/tmp", f"seaweedfs-{name}.sock").unlink()  # noqa: S108
+
+
+def _soon_free(ports: Ports) -> bool:
+    """Whether the ports are free; a server that was just killed holds them for a moment."""
+    until = time.monotonic() + _PATIENCE
+    while not all(map(_free, ports.numbers())):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _free(port: int) -> bool:

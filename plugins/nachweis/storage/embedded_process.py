@@ -18,7 +18,8 @@ from nachweis.storage import embedded_keys
 from nachweis.storage.embedded_keys import Keys
 from nachweis.storage.embedded_ports import Ports
 
-STOP_WITHIN = 15.0
+STOP_WITHIN = 8.0
+"""Seconds for a polite end, usually 2; some ends hang, and killing it loses nothing."""
 MEMORY_LIMIT = "200MiB"
 _LARGEST_LOG = 5_000_000
 
