@@ -15,6 +15,7 @@ from typing import Any, Literal
 from nachweis.domain.canonical import digest, digest_bytes
 from nachweis.domain.errors import LeakError, NachweisError
 from nachweis.domain.finding import Finding, Outcome, worst_first
+from nachweis.domain.incident import IncidentKind
 from nachweis.domain.record import (
     Assessment,
     Document,
@@ -37,10 +38,12 @@ from nachweis.pipeline.decide import (
     assess_record,
     locate,
 )
+from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_text
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.storage import layout
 from nachweis.storage.documents import lock_for, read_document, write_document
+from nachweis.storage.object_store import Lock
 
 Target = Literal["record", "dossier"]
 
@@ -114,12 +117,15 @@ class _Publication:
 
     def put(self, key: str, content: bytes) -> None:
         """Write one immutable object with its protection."""
-        lock = lock_for(
+        write_document(self.context.records, key, content, lock=self.lock(key))
+
+    def lock(self, key: str) -> Lock | None:
+        """Write protection for a key."""
+        return lock_for(
             key,
             retention=self.context.settings.retention_class,
             period=self.context.loaded.world.policy.retention_lock,
         )
-        write_document(self.context.records, key, content, lock=lock)
 
     def clean(self, document: Document, place: str) -> bool:
         """Whether a document may leave; otherwise it is held back and the night goes on."""
@@ -312,13 +318,23 @@ def publish(
     ledger = Ledger(
         context.records,
         open_signer(context.settings),
-        lock=lambda of: lock_for(
-            of,
-            retention=context.settings.retention_class,
-            period=world.policy.retention_lock,
-        ),
+        lock=work.lock,
         anchor=open_store(context.settings, "anchor"),
     )
+    for kind, places in (
+        (IncidentKind.SECURITY_EVENT, statement.blocked),
+        (IncidentKind.BLIND_NIGHT, statement.blind),
+    ):
+        if places:
+            open_incident(
+                context.records,
+                ledger,
+                work.lock,
+                kind=kind,
+                night=context.night,
+                identity=context.identity,
+                places=places,
+            )
     appended = ledger.append_night(key, statement, hint=archive.length)
     fresh = open_archive(context.settings)
     signed = fresh.current(work.night)
