@@ -361,6 +361,14 @@ def finding_ack(
 # -------------------------------------------------------------------------------- store
 
 
+@app.command()
+def bootstrap() -> None:
+    """Create and set up the buckets with administrator credentials, and test the store."""
+    from nachweis.storage.bootstrap import bootstrap as set_up
+
+    out.print(json.dumps(set_up(_resolved()).model_dump(mode="json"), indent=2), markup=False)
+
+
 @store_app.command("start")
 def store_start() -> None:
     """Start the embedded store and wait until it is ready."""
