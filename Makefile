@@ -13,10 +13,12 @@ ifeq ($(origin NACHWEIS_WORLD),undefined)
 export NACHWEIS_WORLD := $(CURDIR):$(CURDIR)/demo
 WORLD_READY := demo
 LOAD := set -a; . ./$(DEMO_ENV); set +a;
+LAST_NIGHT = $$(sed -n 's/^until \([0-9-]*\) .*/\1/p' demo/data/generated.txt)
 endif
 
-RUNNER := $(BIN)/python -m nachweis.airflow_bridge.runner nightly \
-	$(if $(DATE),--date $(DATE)) $(if $(FAIL_ON),--fail-on $(FAIL_ON))
+NIGHT = $(or $(DATE),$(LAST_NIGHT))
+RUNNER = $(BIN)/python -m nachweis.airflow_bridge.runner nightly \
+	$(if $(NIGHT),--date $(NIGHT)) $(if $(FAIL_ON),--fail-on $(FAIL_ON))
 
 .PHONY: help
 help: ## List the targets

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
+
+from nachweis.domain.errors import NachweisError
 
 _log = logging.getLogger("nachweis.progress")
 _listeners: list[Callable[[str], None]] = []
@@ -25,6 +28,23 @@ def tell(line: str) -> None:
 def log(line: str) -> None:
     """Write to the task's log only."""
     _log.info(line)
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Report a failure of what runs inside, by its own words or by its type, and pass it on.
+
+    Args:
+        name: What runs.
+    """
+    try:
+        yield
+    except NachweisError as error:
+        tell(f"{name} did not run: {error.what}")
+        raise
+    except Exception as error:
+        tell(f"{name} did not run: {type(error).__name__}")
+        raise
 
 
 class Printer:

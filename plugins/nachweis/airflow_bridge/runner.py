@@ -24,8 +24,6 @@ from nachweis.settings import PACKAGE_ROOT, Settings
 
 DAGS = ("training_data_quality", "deployed_model_monitoring", "processing_records")
 SIGNED, FOUND, NOT_SIGNED = 0, 1, 2
-NIGHT_VARIABLE = "NACHWEIS_LAST_NIGHT"
-"""Where the demo says which night it generated last."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,9 +152,6 @@ def _not_signed(run: Any, night: str) -> NachweisError:
 
 
 def _yesterday(settings: Settings) -> str:
-    named = os.environ.get(NIGHT_VARIABLE)
-    if named:
-        return named
     from nachweis.pipeline.load import load_world
 
     zone = Night(dt.date.min, load_world(settings).world.organisation.timezone).zone
@@ -198,9 +193,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="nachweis.airflow_bridge.runner", description=__doc__)
     commands = parser.add_subparsers(required=True)
     nightly = commands.add_parser("nightly", help="run one night")
-    nightly.add_argument(
-        "--date", help="YYYY-MM-DD; default is yesterday, or the demo's last night"
-    )
+    nightly.add_argument("--date", help="YYYY-MM-DD; default is yesterday")
     nightly.add_argument("--fail-on", choices=[item.value for item in Severity])
     return parser.parse_args(arguments)
 

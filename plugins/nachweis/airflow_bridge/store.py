@@ -22,14 +22,15 @@ def start_store(settings: Settings) -> bool:
     Returns:
         True if our own store was started by this call.
     """
-    from nachweis.storage import bootstrap, embedded
+    from nachweis.storage import embedded
+    from nachweis.storage.bootstrap import bootstrap
 
     started = False
     if embedded.wanted(settings):
         started = embedded.status(settings) is None
         tell("starting the object store" if started else "the object store is running")
         embedded.start(settings)
-    bootstrap.bootstrap(settings)
+    bootstrap(settings)
     return started
 
 

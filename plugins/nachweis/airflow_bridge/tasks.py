@@ -60,7 +60,8 @@ def plan(context: Context, dag: Producer) -> list[dict[str, Any]]:
     """
     from nachweis.pipeline import night as pipeline
 
-    found = pipeline.plan(night_of(context), dag=dag)
+    with progress.step("planning"):
+        found = pipeline.plan(night_of(context), dag=dag)
     subjects = [] if found["signed"] else list(found["subjects"])
     context["ti"].xcom_push(PLAN_KEY, {**found, "subjects": subjects})
     if found["signed"]:
@@ -86,12 +87,8 @@ def run_subject(subject: str, night: str, attempt: str, blind: Sequence[str]) ->
     progress.log(f"heavy libraries loaded before this task: {len(loaded())} of {len(HEAVY)}")
     from nachweis.pipeline import night as pipeline
 
-    try:
+    with progress.step(f"{subject:<44}"):
         result = pipeline.run_subject(night, attempt, subject, blind)
-    except Exception as error:
-        said = error.what if isinstance(error, NachweisError) else type(error).__name__
-        progress.tell(f"{subject:<44} did not run: {said}")
-        raise
     progress.tell(f"{subject:<44} {_outcomes(result)} in {result['seconds']:.1f} s")
     return result
 
@@ -125,14 +122,15 @@ def finish(
         context["outlet_events"][asset].add_partitions(planned["night"])
     if planned["signed"]:
         return {key: planned[key] for key in ("night", "attempt", "signed")}
-    done = pipeline.finish(
-        planned["night"],
-        planned["attempt"],
-        context["dag"].dag_id,
-        [item for item in results or () if item],
-        planned["subjects"],
-        planned["blind"],
-    )
+    with progress.step("handing over"):
+        done = pipeline.finish(
+            planned["night"],
+            planned["attempt"],
+            context["dag"].dag_id,
+            [item for item in results or () if item],
+            planned["subjects"],
+            planned["blind"],
+        )
     if done["failed"]:
         progress.tell(f"{done['failed']} of {len(planned['subjects'])} did not run")
     return done
@@ -149,7 +147,8 @@ def prepare(context: Context) -> dict[str, Any]:
     """
     from nachweis.pipeline import night as pipeline
 
-    return pipeline.prepare_records(night_of(context))
+    with progress.step("preparing"):
+        return pipeline.prepare_records(night_of(context))
 
 
 def publish(context: Context, prepared: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +163,8 @@ def publish(context: Context, prepared: Mapping[str, Any]) -> dict[str, Any]:
     """
     from nachweis.pipeline import night as pipeline
 
-    summary = pipeline.publish(night_of(context), prepared)
+    with progress.step("signing"):
+        summary = pipeline.publish(night_of(context), prepared)
     if summary["repeated"]:
         progress.tell("nothing changed: this night was signed before from the same inputs")
     else:
@@ -181,7 +181,8 @@ def render(context: Context, summary: Mapping[str, Any]) -> None:
     """
     from nachweis.pipeline import night as pipeline
 
-    pipeline.render(night_of(context), summary)
+    with progress.step("rendering the site"):
+        pipeline.render(night_of(context), summary)
     progress.tell("site rendered")
 
 
@@ -220,7 +221,8 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
             where=connection,
             remedy=f"airflow connections add {connection}, or AIRFLOW_CONN_{connection.upper()}",
         )
-    deliver(message, channel, context)
+    with progress.step(f"sending by {channel}"):
+        deliver(message, channel, context)
     progress.tell(f"message sent by {channel}")
 
 

@@ -1,0 +1,275 @@
+"""`make up`: real scheduler, LocalExecutor, API server; nights pair; the site is behind login."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nachweis.airflow_bridge import processes
+from nachweis.airflow_bridge.libraries import HEAVY
+from nachweis.airflow_bridge.local import COMPONENTS, Local
+from nachweis.settings import Settings
+from tests.integration.airflow_support import MINUTES, NIGHTS, bridge, environment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.store]
+
+SUBJECTS = {"data_set/reference", "data_set/scores", "data_set/training", "model/propensity"}
+NIGHTLY = ("training_data_quality", "deployed_model_monitoring")
+SIGNED_WITHIN = 8 * MINUTES
+
+
+@dataclass
+class Airflow:
+    """A running local Airflow."""
+
+    local: Local
+    url: str
+    api: httpx.Client
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.api.get(f"/api/v2/{path}", params=query)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs(self, dag_id: str) -> dict[str, dict[str, Any]]:
+        """Night to run."""
+        found = self.get(f"dags/{dag_id}/dagRuns", limit=100)["dag_runs"]
+        return {run["partition_key"]: run for run in found}
+
+    def xcom(self, dag_id: str, run: dict[str, Any], task: str) -> Any:
+        path = f"dags/{dag_id}/dagRuns/{run['dag_run_id']}/taskInstances/{task}/xcomEntries"
+        return self.get(f"{path}/return_value")["value"]
+
+    def tasks(self, dag_id: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+        found = self.get(f"dags/{dag_id}/dagRuns/{run['dag_run_id']}/taskInstances", limit=100)
+        return list(found["task_instances"])
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    state = tmp_path_factory.mktemp("state")
+    env = environment(state)
+    started = bridge("local", "up", env=env)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        local = Local(Settings(state=state))
+        url = re.findall(r"^Airflow +(\S+)$", started.stdout, re.MULTILINE)[0]
+        name, password = re.findall(r"^Login +(\S+) / (\S+)$", started.stdout, re.MULTILINE)[0]
+        login = {"username": name, "password": password}
+        token = httpx.post(f"{url}/auth/token", json=login).raise_for_status().json()
+        bearer = {"Authorization": f"Bearer {token['access_token']}"}
+        with httpx.Client(base_url=url, headers=bearer, timeout=60) as api:
+            yield Airflow(local, url, api)
+    finally:
+        stopped = bridge("local", "down", env=env)
+        assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+        running, _ = processes.read(state / "airflow" / "processes.json")
+        assert not running
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", httpx.URL(url).port or 0)) != 0
+
+
+@pytest.fixture(scope="module")
+def nights(airflow: Airflow) -> dict[str, dict[str, Any]]:
+    """Two nights, backfilled newest first by one DAG and oldest first by the other."""
+    for dag_id, backwards in zip(NIGHTLY, (True, False), strict=True):
+        wanted = {
+            "dag_id": dag_id,
+            "from_date": f"{NIGHTS[0]}T00:00:00Z",
+            "to_date": f"{NIGHTS[1]}T23:00:00Z",
+            "run_backwards": backwards,
+            "max_active_runs": 1,
+        }
+        airflow.api.post("/api/v2/backfills", json=wanted).raise_for_status()
+    deadline = time.monotonic() + SIGNED_WITHIN
+    while time.monotonic() < deadline:
+        runs = airflow.runs("processing_records")
+        states = {night: runs[night]["state"] for night in NIGHTS if night in runs}
+        if len(states) == len(NIGHTS) and set(states.values()) <= {"success", "failed"}:
+            return runs
+        time.sleep(2)
+    pytest.fail(f"the nights were not signed in time: {states}")
+
+
+def test_the_four_components_run_and_only_this_user_can_read_their_secrets(
+    airflow: Airflow,
+) -> None:
+    running, facts = processes.read(airflow.local.register)
+    assert [process.name for process in running] == [component[0] for component in COMPONENTS]
+    assert all(process.alive for process in running)
+    assert airflow.local.home.folder.stat().st_mode & 0o077 == 0
+    for secret in (airflow.local.passwords, airflow.local.home.folder / "airflow.cfg"):
+        assert secret.stat().st_mode & 0o077 == 0
+    assert facts["url"] == airflow.url
+    password = json.loads(airflow.local.passwords.read_text())["admin"]
+    for log in airflow.local.home.logs.glob("*.log"):
+        assert password not in log.read_text(errors="replace")
+
+
+def test_starting_twice_changes_nothing(airflow: Airflow) -> None:
+    before, _ = processes.read(airflow.local.register)
+    done = bridge("local", "up", env=environment(airflow.local.settings.state))
+    assert (done.returncode, processes.read(airflow.local.register)[0]) == (0, before)
+
+
+def test_each_night_is_signed_from_its_own_two_parts(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    for night in NIGHTS:
+        assert nights[night]["state"] == "success"
+        summary = airflow.xcom("processing_records", nights[night], "publish")
+        assert summary["night"] == night
+        assert summary["chain_ok"]
+        prepared = airflow.xcom("processing_records", nights[night], "prepare")
+        assert set(prepared["runs"]) == set(NIGHTLY)
+        for dag_id in NIGHTLY:
+            handed_over = airflow.xcom(dag_id, airflow.runs(dag_id)[night], "finish")
+            assert handed_over["night"] == night
+            assert handed_over["key"] == prepared["runs"][dag_id]
+
+
+def test_every_subject_was_covered_and_the_task_list_shows_its_name(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    for night in NIGHTS:
+        shown = {
+            task["rendered_map_index"]: task["state"]
+            for dag_id in NIGHTLY
+            for task in airflow.tasks(dag_id, airflow.runs(dag_id)[night])
+            if task["map_index"] >= 0
+        }
+        assert shown == dict.fromkeys(SUBJECTS, "success")
+
+
+def test_tasks_hand_on_keys_and_counts_only(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    customers = re.compile(r"c\d{5}")
+    for dag_id in (*NIGHTLY, "processing_records"):
+        for night in NIGHTS:
+            path = f"dags/{dag_id}/dagRuns/{airflow.runs(dag_id)[night]['dag_run_id']}"
+            entries = airflow.get(f"{path}/taskInstances/~/xcomEntries", limit=100)["xcom_entries"]
+            assert entries
+            for entry in entries:
+                key = f"{entry['task_id']}/xcomEntries/{entry['key']}"
+                found = airflow.get(
+                    f"{path}/taskInstances/{key}", map_index=entry["map_index"], stringify=True
+                )
+                assert len(found["value"]) < 4000
+                assert not customers.search(found["value"])
+
+
+def test_heavy_libraries_are_loaded_before_a_mapped_task_starts(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    said = re.compile(r"heavy libraries loaded before this task: (\d+) of (\d+)")
+    logs = airflow.local.home.logs.rglob("*/task_id=*/**/*.log")
+    found = [pair for log in logs for pair in said.findall(log.read_text(errors="replace"))]
+    assert len(found) >= len(SUBJECTS) * len(NIGHTS)
+    assert set(found) == {(str(len(HEAVY)), str(len(HEAVY)))}
+
+
+@pytest.fixture
+def page(airflow: Airflow) -> Iterator[str]:
+    """A page of the site, put there by this test."""
+    site = airflow.local.settings.site
+    probe = site / "probe" / "page.html"
+    probe.parent.mkdir(parents=True, exist_ok=True)
+    probe.write_text("<p>Seite</p>", encoding="utf-8")
+    (site / "probe" / "secret.sqlite").write_text("x")
+    yield "/governance/probe/page.html"
+    for file in probe.parent.iterdir():
+        file.unlink()
+    probe.parent.rmdir()
+
+
+def test_the_site_is_closed_to_who_has_not_signed_in(airflow: Airflow, page: str) -> None:
+    for path in (page, "/governance/", "/governance/no-such-page.html", "/governance/openapi.json"):
+        answer = httpx.get(f"{airflow.url}{path}")
+        assert answer.status_code == 401, path
+        assert "Seite" not in answer.text
+    forged = {"Authorization": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."}
+    assert httpx.get(f"{airflow.url}{page}", headers=forged).status_code in (401, 403)
+
+
+def test_the_site_is_open_to_a_viewer_with_strict_headers(airflow: Airflow, page: str) -> None:
+    password = json.loads(airflow.local.passwords.read_text())["viewer"]
+    login = {"username": "viewer", "password": password}
+    token = httpx.post(f"{airflow.url}/auth/token", json=login).json()["access_token"]
+    for access in (
+        {"headers": {"Authorization": f"Bearer {token}"}},
+        {"cookies": {"_token": token}},
+    ):
+        with httpx.Client(**access) as viewer:  # type: ignore[arg-type]
+            answer = viewer.get(f"{airflow.url}{page}")
+        assert (answer.status_code, answer.text) == (200, "<p>Seite</p>")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "private" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "no-such-page.html",
+        "probe",
+        "probe/secret.sqlite",
+        "../store/keys.json",
+        "%2e%2e/store/keys.json",
+        "..%2fstore%2fkeys.json",
+        "probe/..%2f..%2f..%2fairflow/passwords.json",
+        "%2fetc/passwd",
+        "probe%00.html",
+        ".hidden.html",
+        "openapi.json",
+        "docs",
+    ],
+)
+def test_nothing_outside_the_site_is_served_and_no_path_is_told(
+    airflow: Airflow, page: str, path: str
+) -> None:
+    request = airflow.api.build_request("GET", "/governance/")
+    request.url = request.url.copy_with(raw_path=f"/governance/{path}".encode())
+    answer = airflow.api.send(request)
+    assert answer.status_code in (400, 404), path
+    assert str(airflow.local.settings.state) not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_the_site_is_in_airflows_menu(airflow: Airflow) -> None:
+    plugins = airflow.get("plugins")["plugins"]
+    (ours,) = [plugin for plugin in plugins if plugin["name"] == "governance_site"]
+    (view,) = ours["external_views"]
+    assert view["destination"] == "nav"
+    assert airflow.get("plugins/importErrors")["total_entries"] == 0
+    assert airflow.get("importErrors")["total_entries"] == 0
+
+
+def test_a_component_that_dies_is_noticed(tmp_path: Path) -> None:
+    process = processes.start("sleeper", ["sleep", "60"], {"PATH": "/usr/bin:/bin"}, tmp_path / "x")
+    processes.save(tmp_path / "processes.json", [process], {"url": "u"})
+    (found,), facts = processes.read(tmp_path / "processes.json")
+    assert found.alive
+    assert facts == {"url": "u"}
+    processes.stop([found])
+    assert not found.alive
+    assert (tmp_path / "processes.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_process_that_merely_got_the_same_number_is_left_alone(tmp_path: Path) -> None:
+    process = processes.start("sleeper", ["sleep", "60"], {"PATH": "/usr/bin:/bin"}, tmp_path / "x")
+    try:
+        processes.stop([processes.Process("sleeper", process.pid, "another birth")])
+        assert process.alive
+    finally:
+        processes.stop([process])
