@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from nachweis.domain.manifest import DataSet, DataSetRole, Organisation, World
 from nachweis.domain.manifest.common import Party
 from nachweis.domain.manifest.organisation import Role
@@ -41,7 +42,11 @@ def world(*data_sets: DataSet, timezone: str = "Europe/Berlin") -> World:
 
 @contextmanager
 def tables_of(
-    folder: Path, *data_sets: DataSet, night: str = NIGHT, timezone: str = "Europe/Berlin", **kwargs: Any
+    folder: Path,
+    *data_sets: DataSet,
+    night: str = NIGHT,
+    timezone: str = "Europe/Berlin",
+    **kwargs: Any,
 ) -> Iterator[Tables]:
     """Tables over data sets whose files lie in a folder."""
     with Tables(

@@ -143,9 +143,9 @@ class Bases:
         return self._described(data_set, name, files, label, has_file_column=True)
 
     def _parquet(self, data_set: DataSet, files: Files, label: str) -> Base:
-        where = f"data set {data_set.id}"
+        where = files.place
         for file in files.files:
-            self._session.knows(file.path, f"{where}, {file.name}")
+            self._session.knows(file.path, f"data set {data_set.id}, {file.name}")
         wanted = hive_keys(data_set, files)
         present = {key for file in files.files for key, _ in file.keys}
         unwanted = sorted(present - set(wanted)) if wanted else []
@@ -169,6 +169,6 @@ class Bases:
     def _described(
         self, data_set: DataSet, name: str, files: Files, label: str, *, has_file_column: bool
     ) -> Base:
-        types = describe(self._session, name, label, f"data set {data_set.id}")
+        types = describe(self._session, name, label, files.place)
         types.pop(FILE_COLUMN, None)
         return Base(name, types, files, has_file_column)

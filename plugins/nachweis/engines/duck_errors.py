@@ -51,6 +51,8 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
     ("Input is not a GZIP stream", "the file is not gzip", "write the file again"),
     ("state machine", "the file is not a regular CSV table", "declare csv.delimiter and csv.quote"),
     ("sniffing file", "the file is not a regular CSV table", "declare csv.delimiter and csv.quote"),
+    # The engine's line numbers of JSON errors are off by one or more: better none than a wrong one.
+    ("Malformed JSON", "a line is not valid JSON", "write the file again"),
     ("expected records", "the lines are not JSON objects", "write one JSON object per line"),
 )
 _BY_CLASS: Sequence[tuple[str, str, str]] = (
@@ -112,17 +114,15 @@ def translated(error: Exception, where: str) -> DataError:
 
 
 def _malformed(text: str, where: str) -> DataError | None:
-    """Errors of CSV and JSON files: line and column counts only; the engine quotes the line."""
-    line = re.search(r"(?:CSV Error on Line: |Malformed JSON.{0,400}? in line )(\d+)", text, re.S)
-    if line is None or "invalid UTF-8" in text or "not utf-8 encoded" in text:
+    """Errors of CSV rows: line and number of fields only; the engine quotes the whole line."""
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    if line is None or "not utf-8 encoded" in text:
         return None
     place = f"{where}, line {line.group(1)}"
     if found := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
         what = f"the row has {found.group(2)} fields instead of {found.group(1)}"
     elif "unterminated quote" in text:
         what = "a quoted field is not closed"
-    elif "Malformed JSON" in text:
-        what = "the line is not valid JSON"
     else:
         what = "the row is not a regular CSV row"
     return DataError(what, where=place, remedy="write the file again or correct how it is read")

@@ -264,15 +264,20 @@ class Joiner:
         remedy = f"set the environment variable {key_env} to the secret in hexadecimal"
         if not text:
             raise DataError("the secret for keyed hashes is not set", where=where, remedy=remedy)
-        try:
-            return bytes.fromhex(text)
-        except ValueError:
-            malformed = True  # raised below: the codec's own error stays out of the chain
-        if malformed:
+        secret = _from_hex(text)
+        if secret is None:
             raise DataError(
                 "the secret for keyed hashes is not hexadecimal", where=where, remedy=remedy
             )
-        return b""
+        return secret
+
+
+def _from_hex(text: str) -> bytes | None:
+    """Bytes, or None; the codec's own error would stand in the chain of ours."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return None
 
 
 _OVERLAP = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from nachweis.domain.errors import DataError
 from nachweis.domain.manifest import DataSet, World
@@ -14,6 +13,7 @@ from nachweis.domain.night import Night
 from nachweis.domain.observation import Source, WindowFacts
 from nachweis.engines.bases import Base, Bases
 from nachweis.engines.duck import Session, literal, quote
+from nachweis.engines.moments import zone_of
 from nachweis.engines.text_tables import FILE_COLUMN
 from nachweis.engines.windows import Span, choose, night_span, spans, within
 
@@ -161,7 +161,7 @@ class WindowOpener:
                     where=where,
                     remedy="compare the declared columns with the file's",
                 )
-            zone = self.zone_of(data_set)
+            zone = zone_of(data_set, self._night)
             conditions.append(within(quote(column), base.types[column], zone, span, where))
         return " AND ".join(conditions) or "true"
 
@@ -196,11 +196,6 @@ class WindowOpener:
         self._session.query(sql, label, "schema", where=place)
         self._session.log.add(label, "schema", f"DESCRIBE {view}")
         return Opened(view, self._session.table(view, place), base.types, span, extended)
-
-    def zone_of(self, data_set: DataSet) -> ZoneInfo:
-        """Zone of a data set's naive times."""
-        declared = data_set.time.zone if data_set.time else None
-        return ZoneInfo(declared) if declared else self._night.zone
 
 
 def _key(source: Source, current: CurrentWindow | None) -> tuple[Source, CurrentWindow | None]:

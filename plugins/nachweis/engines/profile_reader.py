@@ -123,9 +123,9 @@ class ProfileCache:
             with np.load(path, allow_pickle=False) as stored:
                 head = json.loads(stored["head"].tobytes())
                 support: Any = stored["support"]
+                if kind == "categorical":
+                    support = np.array(json.loads(support.tobytes()), dtype=object)
                 counts = stored["counts"] if head["counted"] else ones(len(support))
-            if kind == "categorical":
-                support = np.array(json.loads(support.tobytes()), dtype=object)
             profile = ColumnProfile(
                 kind=kind,
                 support=support,
@@ -163,6 +163,8 @@ class ProfileCache:
             support = np.frombuffer(json.dumps(support.tolist()).encode(), dtype=np.uint8)
         temporary: str | None = None
         try:
+            if not path.parent.exists():
+                self._prune()  # a new version is when older ones fall out of use
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
             with os.fdopen(handle, "wb") as stream:
@@ -179,7 +181,7 @@ class ProfileCache:
                     Path(temporary).unlink()
         release(profile)
 
-    def prune(self) -> None:
+    def _prune(self) -> None:
         """Delete versions that nobody has read for thirty days."""
         limit = time.time() - _KEEP_DAYS * 86_400
         with contextlib.suppress(OSError):

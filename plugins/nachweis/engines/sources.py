@@ -65,6 +65,12 @@ class Files:
     files: tuple[File, ...]
 
     @property
+    def place(self) -> str:
+        """Place of errors: the data set, and the file if it is the only one."""
+        only = f", {self.files[0].name}" if len(self.files) == 1 else ""
+        return f"data set {self.data_set}{only}"
+
+    @property
     def remote(self) -> bool:
         """Whether any file lies in S3."""
         return any(file.remote for file in self.files)
@@ -107,13 +113,14 @@ def locate(
     """
     found = files_of(data_set, base, nights=nights, last=last, list_s3=list_s3)
     where = f"data set {data_set.id}"
+    location = f"{where}, {', '.join(data_set.locations)}"
     if not found:
         raise DataError(
             f"there is no file{_for_nights(data_set, nights)}",
-            where=f"{where}, {', '.join(data_set.locations)}",
+            where=location,
             remedy="check the location in the manifest and that the file has been delivered",
         )
-    format_ = _format(data_set, found, where)
+    format_ = _format(data_set, found, location)
     for file in found:
         if not file.remote:
             _inspect(file, format_, f"{where}, {file.name}")
@@ -130,7 +137,9 @@ def files_of(
 ) -> tuple[File, ...]:
     """Find a data set's files without looking into them; see :func:`locate`."""
     found: dict[str, File] = {}
-    for location in data_set.locations:
+    for declared in data_set.locations:
+        # "./log" and "log//x" are found as "log" and "log/x".
+        location = declared if is_remote(declared) else str(PurePosixPath(declared))
         for pattern, night in _patterns(location, nights):
             for path in _expand(pattern, base, list_s3):
                 held = night or _night_in(location, base, path)

@@ -41,11 +41,12 @@ from nachweis.engines.duck import QueryLog, Session
 from nachweis.engines.duck_errors import guarded
 from nachweis.engines.inference import infer_columns
 from nachweis.engines.joins import Joiner, Side
+from nachweis.engines.moments import zone_of
 from nachweis.engines.opening import WindowOpener, label_of, place_of
 from nachweis.engines.profile_reader import ProfileCache, kind_of, read_profile, read_sample
-from nachweis.engines.versions import ABSENT, UNPINNED, S3Lister, version_of
+from nachweis.engines.versions import UNPINNED, UNREADABLE, S3Lister, version_of
 
-__all__ = ["ABSENT", "UNPINNED", "S3Lister", "Tables", "infer_columns", "label_of"]
+__all__ = ["UNPINNED", "UNREADABLE", "S3Lister", "Tables", "infer_columns", "label_of"]
 
 
 class Tables:
@@ -253,7 +254,7 @@ class Tables:
         if data_set.role.value != "reference" or source.window != "whole":
             return None
         version = self.versions([source.data_set])[source.data_set]
-        return None if version in (UNPINNED, ABSENT) else version
+        return None if version in (UNPINNED, UNREADABLE) else version
 
     def overlap(self, request: Overlap, current: CurrentWindow | None = None) -> OverlapCounts:
         """How many rows and keys of a source have a partner in another data set.
@@ -356,7 +357,7 @@ class Tables:
             data_set_ids: Ids of declared data sets.
 
         Returns:
-            Id to SHA-256, or to ``unpinned`` or ``absent``.
+            Id to SHA-256, or to ``unpinned`` or ``unreadable``.
         """
         for id_ in data_set_ids:
             if id_ not in self._versions:
@@ -368,9 +369,9 @@ class Tables:
             return UNPINNED
         try:
             files = self._bases.files_up_to_night(data_set)
+            return version_of(data_set, files, self._cache, self._s3_lister)
         except DataError:
-            return ABSENT
-        return version_of(data_set, files, self._cache, self._s3_lister)
+            return UNREADABLE
 
     # ------------------------------------------------------------------------------- helpers
 
@@ -381,5 +382,5 @@ class Tables:
         opened = self._windows.open(source, current)
         data_set = self._data_set(source)
         return Side(
-            data_set, opened.table, opened.types, self._windows.zone_of(data_set), label_of(source)
+            data_set, opened.table, opened.types, zone_of(data_set, self._night), label_of(source)
         )

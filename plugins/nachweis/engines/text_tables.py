@@ -39,7 +39,7 @@ def stage(session: Session, data_set: DataSet, files: Files, label: str) -> str:
     Raises:
         DataError: If a file is malformed.
     """
-    where = f"data set {data_set.id}"
+    where = files.place
     raw = session.name("raw")
     text = _json_sql if files.format == "jsonl" else _csv_sql
     session.query(
@@ -91,6 +91,7 @@ def _csv_file_sql(session: Session, data_set: DataSet, file: File, keys: list[st
     declared = data_set.csv
     where = f"data set {data_set.id}, {file.name}"
     options = {
+        "hive_partitioning": "false",
         "quote": literal(declared.quote),
         "escape": literal(declared.quote),
         "header": str(declared.header).lower(),
@@ -140,9 +141,9 @@ def _engine_encoding(encoding: str, where: str) -> str:
 
 
 def _json_sql(session: Session, data_set: DataSet, files: Files, label: str) -> str:
-    where = f"data set {data_set.id}"
+    where = files.place
     for file in files.files:
-        place = f"{where}, {file.name}"
+        place = f"data set {data_set.id}, {file.name}"
         session.knows(file.path, place)
         if not file.remote:
             prepare(Path(file.path), encoding="utf-8", scratch=session.scratch, where=place)

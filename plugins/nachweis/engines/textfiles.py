@@ -144,9 +144,7 @@ def _decodes(path: Path, compressed: bool, codec: str, where: str) -> bool:
 
 
 def _texts(path: Path, compressed: bool, codec: str, where: str) -> Iterator[str]:
-    """A file's text in pieces; no piece but the last ends between a carriage return and the next
-    character.
-    """
+    """A file's text in pieces, none of which parts a carriage return from what follows it."""
     decoder = codecs.getincrementaldecoder(codec)()
     held = ""
     bad = False

@@ -18,11 +18,11 @@ from nachweis.engines.sources import File, is_remote, s3_glob
 UNPINNED = "unpinned"
 """Version of data that cannot be pinned; never ``confirmed``."""
 
-ABSENT = "absent"
-"""Version of a data set without any readable file."""
+UNREADABLE = "unreadable"
+"""Version of a data set without any file that can be read."""
 
 S3Lister = Callable[[str], Sequence[tuple[str, str, str]]]
-"""Objects that match an ``s3://`` glob: key in the bucket, version id or entity tag, checksum."""
+"""Objects that match an ``s3://`` glob: URI, version id if known, entity tag or checksum."""
 
 _RACY_SECONDS = 2.0
 
@@ -39,19 +39,19 @@ def version_of(
         s3_lister: Lists objects with their versions; without it S3 data are unpinned.
 
     Returns:
-        SHA-256 over the sorted names and digests, :data:`UNPINNED` or :data:`ABSENT`.
+        SHA-256 over the sorted names and digests, :data:`UNPINNED` or :data:`UNREADABLE`.
     """
     if data_set.pinned == "unpinned":
         return UNPINNED
     if not files:
-        return ABSENT
+        return UNREADABLE
     pins = _s3_pins(data_set, s3_lister) if any(file.remote for file in files) else {}
     entries: list[list[str]] = []
     for file in files:
         try:
             pin = pins.get(file.path) if file.remote else file_digest(Path(file.path), cache)
         except OSError:
-            return ABSENT
+            return UNREADABLE
         if not pin:
             return UNPINNED
         entries.append([file.name, pin])
@@ -64,10 +64,9 @@ def _s3_pins(data_set: DataSet, lister: S3Lister | None) -> dict[str, str]:
         return {}
     pins: dict[str, str] = {}
     for location in filter(is_remote, data_set.locations):
-        bucket = location.removeprefix("s3://").partition("/")[0]
-        for key, version, checksum in lister(s3_glob(location.replace("{date}", "*"))):
+        for uri, version, checksum in lister(s3_glob(location.replace("{date}", "*"))):
             if checksum or version not in ("", "null"):
-                pins[f"s3://{bucket}/{key}"] = f"{version}:{checksum}"
+                pins[uri] = f"{version}:{checksum}"
     return pins
 
 
