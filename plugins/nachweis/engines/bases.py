@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,9 @@ class Bases:
     def _list_s3(self, pattern: str, data_set: DataSet) -> list[str]:
         where = f"data set {data_set.id}"
         self._session.use_s3(where)
-        sql = f"SELECT file FROM glob({literal(pattern)})"
+        # Without a wildcard the engine would take the object's existence for granted.
+        listed = pattern if glob.has_magic(pattern) else f"{pattern[:-1]}[{pattern[-1]}]"
+        sql = f"SELECT file FROM glob({literal(listed)})"
         rows = self._session.query(sql, data_set.id, "schema", where=where)
         return [row[0] for row in rows]
 

@@ -48,6 +48,7 @@ _KNOWN: Sequence[tuple[str, str, str]] = (
     ("is not latin-1 encoded", "the text is not in the encoding declared", "correct csv.encoding"),
     ("is not utf-16 encoded", "the text is not in the encoding declared", "correct csv.encoding"),
     ("invalid UTF-8", "the text is not UTF-8", "write the file again as UTF-8"),
+    ("TProtocolException", "the Parquet file is damaged", "write the file again"),
     ("Input is not a GZIP stream", "the file is not gzip", "write the file again"),
     ("state machine", "the file is not a regular CSV table", "declare csv.delimiter and csv.quote"),
     ("sniffing file", "the file is not a regular CSV table", "declare csv.delimiter and csv.quote"),

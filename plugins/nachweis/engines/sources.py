@@ -187,10 +187,11 @@ def _expand(pattern: str, base: Path, list_s3: ListS3) -> list[str]:
 
 def s3_glob(location: str) -> str:
     """An ``s3://`` location as a glob over objects; one without a file suffix is a folder."""
-    last = location.rsplit("/", 1)[-1]
+    pattern = location.replace("{date}", _ANY_DATE)
+    last = pattern.rsplit("/", 1)[-1].replace(_ANY_DATE, "date")
     if PurePosixPath(last).suffix or glob.has_magic(last):
-        return location
-    return f"{location.rstrip('/')}/**"
+        return pattern
+    return f"{pattern.rstrip('/')}/**"
 
 
 def _is_data_file(path: str) -> bool:

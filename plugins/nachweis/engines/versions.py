@@ -64,7 +64,7 @@ def _s3_pins(data_set: DataSet, lister: S3Lister | None) -> dict[str, str]:
         return {}
     pins: dict[str, str] = {}
     for location in filter(is_remote, data_set.locations):
-        for uri, version, checksum in lister(s3_glob(location.replace("{date}", "*"))):
+        for uri, version, checksum in lister(s3_glob(location)):
             if checksum or version not in ("", "null"):
                 pins[uri] = f"{version}:{checksum}"
     return pins
