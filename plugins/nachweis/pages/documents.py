@@ -10,7 +10,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from nachweis.domain.record import Dossier, Record
-from nachweis.pages.render import Labels, Words, environment, translations
+from nachweis.pages.render import environment
+from nachweis.pages.words import Labels, Words, translations
 
 LETTERS: Mapping[str, str] = {
     **{f"art30-1-{letter}": f"({letter})" for letter in "abcdefg"},
@@ -26,6 +27,14 @@ def heading(document: Record | Dossier) -> str:
     if isinstance(document, Dossier):
         return "doc.lifecycle"
     return "doc.ropa_processor" if document.capacity == "processor" else "doc.ropa_controller"
+
+
+def field_labels(document: Record | Dossier) -> dict[str, str]:
+    """Field id to its label key, over all sections."""
+    sections = [*document.sections]
+    if isinstance(document, Record):
+        sections += document.further
+    return {field.id: field.label for section in sections for field in section.fields}
 
 
 def render_documents(
@@ -62,6 +71,7 @@ def render_documents(
             document=document,
             heading=heading(document),
             letters=LETTERS,
+            labels=field_labels(document),
             version=version,
             digest=digest,
             night=night,

@@ -1,147 +1,60 @@
-"""The Jinja2 environment of all pages: autoescape, strict, translated, with labels and dates."""
+"""The Jinja2 environment of all pages: autoescape, strict, translated, harmless output only."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel import Locale
-from babel.dates import format_date, format_datetime
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
-from babel.support import NullTranslations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from nachweis.domain.errors import NachweisError
-from nachweis.domain.manifest.common import LANGUAGES, text_in
+from nachweis.domain.manifest.common import LANGUAGES
+from nachweis.pages.words import PERIOD, Words
 
-Labels = Mapping[str, Mapping[str, str]]
-
-_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
+_HARMFUL = re.compile(
+    # Direction controls let a text run backwards over its surroundings; other controls are
+    # not allowed in HTML.
+    "[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+)
 _LINKED_SCHEMES = frozenset({"http", "https", "mailto"})
+_COLUMN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\.\S.*")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}\S*")
+_MOST_TABLE_COLUMNS = 6
+_SHORT_WORD = 40
+
+CODE_KEYS = frozenset(
+    {
+        "access_roles", "artefact_digest", "code_version", "column", "data_set", "digest", "dpv",
+        "features", "join_key", "name", "operations", "reviews", "store", "time_column", "uri",
+    }
+)  # fmt: skip
+"""Fields whose values are technical names."""
+
+READING_ORDER = (
+    "title", "legal_name", "text", "statement", "party", "purpose", "category", "version", "name",
+    "function", "address", "country", "email", "phone", "register_no", "categories", "period",
+    "start_event", "grace", "method", "datasets", "basis", "kind", "used_as", "data_role", "art6",
+    "art9", "interest", "date", "options", "choice", "reason", "role", "risk_class",
+)  # fmt: skip
+"""Parts that are read first; stored documents sort their keys by the alphabet."""
+
+READ_LAST = ("columns", "dpv", "overrides")
+"""Parts that are read last: long lists and technical terms."""
+
+FREE_KEYS = frozenset({"expected", "overrides"})
+"""Fields whose own keys are chosen by people or checks, so that no label can exist."""
 
 
-class Translations(NullTranslations):
-    """Messages of one language, read from its ``.po`` file."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        super().__init__(None)
-        self.catalog = catalog
-
-    def gettext(self, message: str) -> str:
-        """The translation, or the message itself."""
-        found = self.catalog.get(message)
-        text = found.string if found is not None and not found.fuzzy else ""
-        return text if isinstance(text, str) and text else message
-
-    def ngettext(self, singular: str, plural: str, n: int) -> str:
-        """The plural form for a number."""
-        found = self.catalog.get(singular)
-        strings = found.string if found is not None else ()
-        if isinstance(strings, tuple | list) and any(strings):
-            # All three languages have two forms: one, and everything else.
-            return str(strings[min(int(n != 1), len(strings) - 1)])
-        return singular if n == 1 else plural
-
-
-@functools.cache
-def translations(templates: Path, language: str) -> Translations:
-    """Read the catalogue of a language once per process."""
-    path = templates / "locales" / language / "LC_MESSAGES" / "messages.po"
-    try:
-        with path.open("rb") as stream:
-            return Translations(read_po(stream, locale=language, abort_invalid=True))
-    except OSError as error:
-        raise NachweisError(
-            "the message catalogue is missing", where=str(path), valid=LANGUAGES
-        ) from error
-
-
-@dataclass(frozen=True)
-class Words:
-    """How one language says things.
-
-    Attributes:
-        language: ``en``, ``de`` or ``da``.
-        labels: Label key to text per language.
-        catalogue: Translated messages.
-    """
-
-    language: str
-    labels: Labels
-    catalogue: Translations
-    unknown: set[str] = field(default_factory=set)
-    """Label keys that nobody has written; a test demands that there are none."""
-
-    @property
-    def locale(self) -> Locale:
-        """CLDR locale."""
-        return Locale.parse(self.language)
-
-    def label(self, key: str) -> str:
-        """Text of a label key; an unknown key is shown as it is."""
-        found = self.labels.get(key, {})
-        if self.language not in found:
-            self.unknown.add(key)
-            return found.get("en", key)
-        return found[self.language]
-
-    def value(self, key: str, raw: object) -> str:
-        """Text of an allowed value such as ``delete``; any other text stays as people wrote it."""
-        found = self.labels.get(key, {}).get(self.language)
-        return found if found is not None else without_bidi(str(raw))
-
-    def text(self, value: Mapping[str, str] | None) -> str:
-        """One language of a text that people declared."""
-        return without_bidi(text_in(dict(value) if value else None, self.language))
-
-    def date(self, value: str | dt.date) -> str:
-        """A date in words, for example 20 November 2026."""
-        day = dt.date.fromisoformat(value[:10]) if isinstance(value, str) else value
-        return format_date(day, format="long", locale=self.locale)
-
-    def moment(self, value: str) -> str:
-        """A time stamp with its zone."""
-        return format_datetime(
-            dt.datetime.fromisoformat(value), format="d MMMM yyyy, HH:mm:ss 'UTC'",
-            locale=self.locale, tzinfo=dt.UTC,
-        )  # fmt: skip
-
-    def number(self, value: float) -> str:
-        """A number with the language's separators, at most nine significant digits."""
-        return format_decimal(value, format="#,##0.#########", locale=self.locale)
-
-    def period(self, value: str) -> str:
-        """An ISO 8601 period in words; what is not one stays as it is."""
-        match = _PERIOD.fullmatch(value)
-        if match is None or not any(match.groups()):
-            return value
-        units = ("year", "month", "week", "day")
-        return ", ".join(
-            _unit(int(count), unit, self.locale)
-            for count, unit in zip(match.groups(), units, strict=True)
-            if count
-        )
-
-
-def _unit(count: int, unit: str, locale: Locale) -> str:
-    from babel.units import format_unit
-
-    return format_unit(count, f"duration-{unit}", length="long", locale=locale)
-
-
-def without_bidi(text: str) -> str:
-    """Text without the controls that let it run backwards over its surroundings."""
-    return _BIDI_CONTROLS.sub("\ufffd", text)
+def harmless(value: Any) -> Any:
+    """Output without direction and control characters; every expression passes through here."""
+    if isinstance(value, str) and _HARMFUL.search(value):
+        return type(value)(_HARMFUL.sub("\ufffd", value))
+    return value
 
 
 def anchor(name: str) -> str:
@@ -149,13 +62,17 @@ def anchor(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-").lower() or "field"
 
 
-def safe_link(value: str) -> str | None:
+def safe_link(value: Any) -> str | None:
     """A URI that may become a link (http, https, mailto), or None."""
+    if not isinstance(value, str) or re.search(r"[\s<>\"]", value) or _HARMFUL.search(value):
+        return None
     try:
-        scheme = urlsplit(value).scheme
+        parts = urlsplit(value)
     except ValueError:
         return None
-    return value if scheme in _LINKED_SCHEMES and not re.search(r"[\s<>\"]", value) else None
+    if parts.scheme not in _LINKED_SCHEMES or not (parts.netloc or parts.scheme == "mailto"):
+        return None
+    return value
 
 
 def is_text_map(value: Any) -> bool:
@@ -165,6 +82,84 @@ def is_text_map(value: Any) -> bool:
         and bool(value)
         and all(key in LANGUAGES and isinstance(text, str) for key, text in value.items())
     )
+
+
+def is_row_like(value: Sequence[Any]) -> bool:
+    """Whether a list reads better as a table: several small, flat, similar entries."""
+    return (
+        len(value) > 1
+        and all(isinstance(item, Mapping) and not is_text_map(item) for item in value)
+        and all(_flat(part) for item in value for part in item.values())
+        and len(all_keys(value)) <= _MOST_TABLE_COLUMNS
+    )
+
+
+def _flat(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool) or is_text_map(value)
+
+
+def is_short_list(value: Sequence[Any]) -> bool:
+    """Whether a list fits on a line."""
+    return all(
+        isinstance(item, int | float | bool) or (isinstance(item, str) and len(item) <= _SHORT_WORD)
+        for item in value
+    )
+
+
+def is_column_names(value: Sequence[Any]) -> bool:
+    """Whether all entries are written ``data-set.column``."""
+    return all(isinstance(item, str) and _COLUMN_NAME.fullmatch(item) for item in value)
+
+
+def is_date(value: Any) -> bool:
+    """Whether a text is a calendar date that exists."""
+    return _parses(value, _DATE, dt.date.fromisoformat)
+
+
+def is_moment(value: Any) -> bool:
+    """Whether a text is a time stamp that exists."""
+    return _parses(value, _MOMENT, dt.datetime.fromisoformat)
+
+
+def _parses(value: Any, form: re.Pattern[str], parse: Callable[[str], object]) -> bool:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        return False
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_period(value: Any) -> bool:
+    """Whether a text is an ISO 8601 period of years, months, weeks or days."""
+    match = PERIOD.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and any(match.groups())
+
+
+def all_keys(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Keys of several mappings, in reading order."""
+    return sorted(dict.fromkeys(key for item in items for key in item), key=_reading_rank)
+
+
+def in_reading_order(parts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Named parts as people read them: name and text first, long lists last."""
+    return sorted(parts.items(), key=lambda part: _reading_rank(part[0]))
+
+
+def _reading_rank(key: str) -> int:
+    if key in READ_LAST:
+        return len(READING_ORDER) + 1 + READ_LAST.index(key)
+    return READING_ORDER.index(key) if key in READING_ORDER else len(READING_ORDER)
+
+
+def by_data_set(names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Group ``data-set.column`` by data set."""
+    parts = sorted(name.split(".", 1) for name in names)
+    return [
+        (data_set, [column for _, column in found])
+        for data_set, found in groupby(parts, key=lambda part: part[0])
+    ]
 
 
 def environment(templates: Path, words: Words) -> Environment:
@@ -184,26 +179,39 @@ def environment(templates: Path, words: Words) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=harmless,
         extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
     filters: Mapping[str, Callable[..., Any]] = {
         "label": words.label,
+        "message": words.message,
         "text": words.text,
+        "text_language": words.text_language,
         "day": words.date,
         "moment": words.moment,
         "num": words.number,
+        "short": words.short,
         "period": words.period,
-        "link": safe_link,
-        "visible": without_bidi,
         "value_label": words.value,
+        "link": safe_link,
         "anchor": anchor,
+        "all_keys": all_keys,
+        "in_reading_order": in_reading_order,
+        "by_data_set": by_data_set,
+        "field_key": lambda field_id: field_id.partition("/")[0],
     }
     made.filters.update(filters)
-    made.tests["text_map"] = is_text_map
-    made.tests["date_text"] = lambda v: isinstance(v, str) and bool(_DATE.fullmatch(v))
-    made.tests["period_text"] = lambda v: (
-        isinstance(v, str) and bool(len(v) > 2 and _PERIOD.fullmatch(v))
+    made.tests.update(
+        {
+            "text_map": is_text_map,
+            "row_like": is_row_like,
+            "short_list": is_short_list,
+            "column_names": is_column_names,
+            "date_text": is_date,
+            "moment_text": is_moment,
+            "period_text": is_period,
+        }
     )
-    made.globals["language"] = words.language
+    made.globals.update(language=words.language, code_keys=CODE_KEYS, free_keys=FREE_KEYS)
     return made

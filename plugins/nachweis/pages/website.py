@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,10 @@ from nachweis.domain.errors import NachweisError
 from nachweis.domain.record import Assessment, FieldVerdict, FindingView
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
 from nachweis.pages.diff import diff
-from nachweis.pages.documents import LETTERS, heading
-from nachweis.pages.render import Words, environment, translations
+from nachweis.pages.documents import LETTERS, field_labels, heading
+from nachweis.pages.grouping import Findings, arrange
+from nachweis.pages.render import environment
+from nachweis.pages.words import Words, translations
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,14 @@ class RenderReport:
         unchanged: Files that were left alone.
         removed: Files that no page stands behind any more.
         folder: The site.
+        unlabelled: Label keys that nobody has written in a language; they are shown as they are.
     """
 
     written: int
     unchanged: int
     removed: int
     folder: Path
+    unlabelled: frozenset[str] = frozenset()
 
 
 def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
@@ -55,19 +60,19 @@ def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
     files: dict[str, bytes] = {
         "assets/site.css": (templates / "assets" / "site.css").read_bytes(),
     }
+    unlabelled: set[str] = set()
     for language in data.languages:
         words = Words(language, data.catalogue.labels, translations(templates, language))
-        writer = _Language(data, environment(templates, words), language)
-        files |= {path: text.encode("utf-8") for path, text in writer.pages()}
-    main = data.languages[0]
-    landing = _Language(
-        data,
-        environment(templates, Words(main, data.catalogue.labels, translations(templates, main))),
-        main,
-        folder="",
-    )
-    files |= {path: text.encode("utf-8") for path, text in landing.landing()}
-    return _write(files, out)
+        jinja = environment(templates, words)
+        files |= _encoded(_Language(data, jinja, language).pages())
+        if language == data.languages[0]:
+            files |= _encoded(_Language(data, jinja, language, folder="").landing())
+        unlabelled |= words.unknown
+    return dataclasses.replace(_write(files, out), unlabelled=frozenset(unlabelled))
+
+
+def _encoded(pages: Iterator[tuple[str, str]]) -> dict[str, bytes]:
+    return {path: text.encode("utf-8") for path, text in pages}
 
 
 def _write(files: Mapping[str, bytes], out: Path) -> RenderReport:
@@ -133,7 +138,7 @@ class _Language:
             newest=self.newest,
             place=name,
             letters=LETTERS,
-            **content,
+            **{"shown_night": None, **content},
         )
         return path, text
 
@@ -141,13 +146,7 @@ class _Language:
         """The register in the controlling language, and nights at addresses without language."""
         yield self.page("register.html.j2", "index.html", rows=self.register())
         for night in self.current:
-            yield self.page(
-                "night.html.j2",
-                f"nights/{night.statement.night}.html",
-                night=night,
-                findings=self.findings(night.statement.night),
-                attempts=self.attempts(night.statement.night),
-            )
+            yield self.night(night)
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """All pages of the language."""
@@ -162,13 +161,7 @@ class _Language:
         for dossiers in self.data.dossiers.values():
             yield self.versioned("dossier", dossiers)
         for night in self.current:
-            yield self.page(
-                "night.html.j2",
-                f"nights/{night.statement.night}.html",
-                night=night,
-                findings=self.findings(night.statement.night),
-                attempts=self.attempts(night.statement.night),
-            )
+            yield self.night(night)
         for check in self.data.checks.values():
             yield self.page("check.html.j2", f"checks/{check.id}.html", check=check)
 
@@ -211,6 +204,7 @@ class _Language:
                     "id": key,
                     "dossier": newest.dossier,
                     "version": newest.version,
+                    "night": newest.night,
                     "open": sum(item.finding.is_open for item in findings),
                     "counts": assessment.counts if assessment else {},
                     "assessed": assessment.night if assessment else None,
@@ -225,7 +219,6 @@ class _Language:
         newest = versions[-1]
         document = _content(newest)
         assessment = self.assessment(kind, document.id)
-        verdicts = {item.field: item for item in assessment.verdicts} if assessment else {}
         history = [
             {
                 "version": later.version,
@@ -240,11 +233,9 @@ class _Language:
             0,
             {"version": first.version, "night": first.night, "digest": first.digest, "changes": []},
         )
-        sections = [*document.sections, *getattr(document, "further", ())]
-        labels = {item.id: item.label for part in sections for item in part.fields}
         folder = "activities" if kind == "record" else "models"
         return self.page(
-            "record.html.j2" if kind == "record" else "dossier.html.j2",
+            "versioned.html.j2",
             f"{folder}/{document.id}.html",
             document=document,
             heading=heading(document),
@@ -252,33 +243,32 @@ class _Language:
             digest=newest.digest,
             made=newest.night,
             assessment=assessment,
-            verdicts=verdicts,
-            labels=labels,
+            labels=field_labels(document),
             tally=_tally(assessment.verdicts if assessment else ()),
-            findings=assessment.findings if assessment else (),
+            findings=arrange(assessment.findings if assessment else ()),
             history=list(reversed(history)),
         )
 
-    def findings(self, night: str) -> list[FindingView]:
-        """Findings of a night, worst first, each once."""
+    def night(self, night: SignedNight) -> tuple[str, str]:
+        """The page of a night's current attempt."""
+        day = night.statement.night
+        return self.page(
+            "night.html.j2",
+            f"nights/{day}.html",
+            night=night,
+            shown_night=night,
+            findings=self.findings(day),
+            attempts=[item for item in self.data.nights if item.statement.night == day],
+        )
+
+    def findings(self, night: str) -> Findings:
+        """Findings of a night, each once, although several assessments cite it."""
         found: dict[str, FindingView] = {}
         for (_, day), assessment in self.data.assessments.items():
             if day == night:
                 for item in assessment.findings:
                     found.setdefault(item.finding.key, item)
-        order = {"fail": 0, "error": 0, "not_available": 1, "not_applicable": 2, "pass": 3}
-        return sorted(
-            found.values(),
-            key=lambda item: (
-                order[item.finding.outcome.value],
-                -item.finding.severity.rank,
-                item.finding.key,
-            ),
-        )
-
-    def attempts(self, night: str) -> list[SignedNight]:
-        """All attempts of a night, the newest first."""
-        return [item for item in self.data.nights if item.statement.night == night]
+        return arrange(found.values())
 
 
 def _content(version: VersionedRecord | VersionedDossier) -> Any:

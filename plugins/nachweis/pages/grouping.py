@@ -1,0 +1,211 @@
+"""Findings as people scan them: one group per check, each finding with its key numbers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nachweis.domain.finding import Finding, Measurement, Outcome
+from nachweis.domain.record import FindingView
+
+_MOST_KEY_NUMBERS = 3
+_OUTCOME_ORDER: Mapping[Outcome, int] = {
+    Outcome.ERROR: 0,
+    Outcome.FAIL: 0,
+    Outcome.NOT_AVAILABLE: 1,
+    Outcome.NOT_APPLICABLE: 2,
+    Outcome.PASS: 3,
+}
+_IN_ORDER: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding with the measurements that decided it.
+
+    Attributes:
+        view: The finding, its state and its evidence.
+        key: Measurements worth a place in a table, at most three.
+    """
+
+    view: FindingView
+    key: tuple[Measurement, ...]
+
+    @property
+    def finding(self) -> Finding:
+        """The finding itself."""
+        return self.view.finding
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings of one check.
+
+    Attributes:
+        check: Check id.
+        rows: The findings.
+    """
+
+    check: str
+    rows: tuple[Row, ...]
+
+    @property
+    def subject(self) -> str:
+        """The subject of all findings as ``kind/id``; empty where there are several."""
+        found = {str(row.finding.subject) for row in self.rows}
+        return found.pop() if len(found) == 1 else ""
+
+    @property
+    def worst(self) -> Row:
+        """The row that stands for the group in a heading."""
+        return min(self.rows, key=_rank)
+
+    @property
+    def remediations(self) -> tuple[str, ...]:
+        """What to do, each sentence once."""
+        return _once(row.finding.remediation for row in self.rows)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """How the numbers were computed, each recipe once."""
+        return _once(m.recipe for row in self.rows for m in row.finding.measurements)
+
+    @property
+    def measured(self) -> int:
+        """Number of measurements."""
+        return sum(len(row.finding.measurements) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlooked:
+    """Findings of one check that nobody could look at, for one and the same reason.
+
+    Attributes:
+        check: Check id.
+        outcome: ``not_available`` or ``not_applicable``.
+        explanation: Why.
+        declare: What to declare so that it runs, or empty.
+        rows: The findings.
+    """
+
+    check: str
+    outcome: str
+    explanation: str
+    declare: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The findings of a page in the three parts in which they are read.
+
+    Attributes:
+        open: Failures and crashes, the most severe first.
+        unlooked: What was not looked at and why.
+        passed: What was looked at without a deviation.
+        open_count: Number of open findings.
+    """
+
+    open: tuple[Group, ...]
+    unlooked: tuple[Unlooked, ...]
+    passed: tuple[Group, ...]
+    open_count: int
+
+
+def arrange(views: Iterable[FindingView]) -> Findings:
+    """Group findings for reading.
+
+    Args:
+        views: Findings in any order, each once.
+
+    Returns:
+        Open ones, the rest by check; what was not looked at also by reason.
+    """
+    rows = sorted((Row(view, key_numbers(view.finding)) for view in views), key=_rank)
+    open_rows = [row for row in rows if row.finding.is_open]
+    passed = [row for row in rows if row.finding.outcome is Outcome.PASS]
+    rest = [
+        row
+        for row in rows
+        if row.finding.outcome in {Outcome.NOT_AVAILABLE, Outcome.NOT_APPLICABLE}
+    ]
+    return Findings(
+        open=tuple(
+            Group(check, tuple(found))
+            for (check,), found in _by(open_rows, lambda row: (row.finding.check,))
+        ),
+        unlooked=tuple(
+            Unlooked(check, outcome, explanation, declare, tuple(found))
+            for (check, outcome, explanation, declare), found in _by(
+                rest,
+                lambda row: (
+                    row.finding.check,
+                    row.finding.outcome.value,
+                    row.finding.explanation,
+                    row.finding.declare,
+                ),
+            )
+        ),
+        passed=tuple(
+            Group(check, tuple(sorted(found, key=lambda row: row.finding.key)))
+            for (check,), found in sorted(_by(passed, lambda row: (row.finding.check,)))
+        ),
+        open_count=len(open_rows),
+    )
+
+
+def key_numbers(finding: Finding) -> tuple[Measurement, ...]:
+    """The measurements that decided a finding.
+
+    Numbers beyond their limit come first; then those with a limit that say how sure they are
+    (an interval or the library's own verdict); then any number with a limit.
+
+    Args:
+        finding: The finding.
+
+    Returns:
+        At most three measurements of the first kind that occurs.
+    """
+    limited = [m for m in finding.measurements if m.threshold is not None]
+    kinds: Sequence[list[Measurement]] = (
+        [m for m in limited if finding.is_open and beyond_limit(m)],
+        [m for m in limited if m.interval is not None or m.drifted is not None],
+        limited,
+    )
+    return next((tuple(kind[:_MOST_KEY_NUMBERS]) for kind in kinds if kind), ())
+
+
+def beyond_limit(measurement: Measurement) -> bool:
+    """Whether a number is not as its limit demands; suppressed numbers are never compared."""
+    limit, value = measurement.threshold, measurement.value
+    if limit is None or isinstance(value, str | bool) or isinstance(limit.value, str):
+        return False
+    return value is not None and not _IN_ORDER[limit.operator](value, limit.value)
+
+
+def _rank(row: Row) -> tuple[int, int, str]:
+    found = row.finding
+    return _OUTCOME_ORDER[found.outcome], -found.severity.rank, found.key
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _by(
+    rows: Iterable[Row], key: Callable[[Row], tuple[str, ...]]
+) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Rows by key, in the order in which keys first appear."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return list(found.items())
