@@ -68,6 +68,7 @@ class Archive:
     def __init__(self, store: ObjectStore, cache: Path) -> None:
         self.store = store
         self.cache = cache
+        self._histories: dict[tuple[str, dt.date, int], list[tuple[str, Evidence]]] = {}
 
     # --------------------------------------------------------------------------- ledger
 
@@ -181,23 +182,24 @@ class Archive:
     # -------------------------------------------------------------------------- history
 
     def history(self, subject: str, night: dt.date, nights: int) -> list[tuple[str, Evidence]]:
-        """Evidence about a subject from the nights before, newest first.
+        """Evidence about a subject from the signed nights before, newest first.
+
+        Nights count as they were signed, not by the calendar: a model that is scored monthly has a
+        history too.
 
         Args:
             subject: ``kind/id``.
             night: The night; only earlier ones count.
-            nights: How many calendar nights to look back.
+            nights: How many signed nights to look back.
 
         Returns:
-            Night and evidence of each signed night among them.
+            Night and evidence, for nights that have evidence about the subject.
         """
+        earlier = sorted({item.night for item in self.attempts if item.night < night.isoformat()})
         found = []
-        for back in range(1, nights + 1):
-            day = (night - dt.timedelta(days=back)).isoformat()
+        for day in reversed(earlier[-nights:]):
             attempt = self.current(day)
-            if attempt is None:
-                continue
-            digest = self.statement(attempt).evidence.get(subject)
+            digest = self.statement(attempt).evidence.get(subject) if attempt else None
             if digest is not None:
                 found.append((day, self.evidence(digest)))
         return found
@@ -205,7 +207,10 @@ class Archive:
     def past_findings(
         self, subject: str, check: str, night: dt.date, nights: int
     ) -> list[PastFinding]:
-        """A check's findings about a subject in the nights before, newest first."""
+        """A check's findings about a subject in the signed nights before, newest first."""
+        asked = (subject, night, nights)
+        if asked not in self._histories:
+            self._histories[asked] = self.history(subject, night, nights)
         return [
             PastFinding(
                 night=day,
@@ -214,7 +219,7 @@ class Archive:
                 drifted=_drifted(finding.measurements),
                 values={item.name: item.value for item in finding.measurements},
             )
-            for day, evidence in self.history(subject, night, nights)
+            for day, evidence in self._histories[asked]
             for finding in evidence.findings
             if finding.check == check
         ]

@@ -40,6 +40,10 @@ PRODUCERS: Mapping[Producer, SubjectKind] = {
 """DAG to the kind of subject it is mapped over."""
 
 
+_LOOK_BACK = 10
+"""Signed nights that checks can look back on; they ask for fewer."""
+
+
 def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
     """Plan one DAG's part of a night.
 
@@ -138,8 +142,7 @@ def observe_subject(
     past = archive or open_archive(context.settings)
 
     def history(check_id: str) -> list[PastFinding]:
-        looked_back = world.policy.persistence.get("of", 3) - 1
-        return past.past_findings(str(subject), check_id, night.date, max(looked_back, 1))
+        return past.past_findings(str(subject), check_id, night.date, _LOOK_BACK)
 
     model = world.models.get(subject.id) if subject.kind is SubjectKind.MODEL else None
     with context.tables() as tables:
