@@ -80,28 +80,44 @@ class Group:
         return _once(m.recipe for row in self.rows for m in row.finding.measurements)
 
     @property
+    def scopes(self) -> tuple[str, ...]:
+        """What was looked at, each once."""
+        return _once(row.finding.scope for row in self.rows)
+
+    @property
     def measured(self) -> int:
         """Number of measurements."""
         return sum(len(row.finding.measurements) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why findings have no verdict.
+
+    Attributes:
+        explanation: Why.
+        declare: What to declare so that the check runs, or empty.
+        rows: The findings it holds for.
+    """
+
+    explanation: str
+    declare: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unlooked:
-    """Findings of one check that nobody could look at, for one and the same reason.
+    """What one check did not look at.
 
     Attributes:
         check: Check id.
         outcome: ``not_available`` or ``not_applicable``.
-        explanation: Why.
-        declare: What to declare so that it runs, or empty.
-        rows: The findings.
+        reasons: Why, each reason once.
     """
 
     check: str
     outcome: str
-    explanation: str
-    declare: str
-    rows: tuple[Row, ...]
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +160,18 @@ def arrange(views: Iterable[FindingView]) -> Findings:
             for (check,), found in _by(open_rows, lambda row: (row.finding.check,))
         ),
         unlooked=tuple(
-            Unlooked(check, outcome, explanation, declare, tuple(found))
-            for (check, outcome, explanation, declare), found in _by(
-                rest,
-                lambda row: (
-                    row.finding.check,
-                    row.finding.outcome.value,
-                    row.finding.explanation,
-                    row.finding.declare,
+            Unlooked(
+                check,
+                outcome,
+                tuple(
+                    Reason(explanation, declare, tuple(why))
+                    for (explanation, declare), why in _by(
+                        found, lambda row: (row.finding.explanation, row.finding.declare)
+                    )
                 ),
+            )
+            for (check, outcome), found in _by(
+                rest, lambda row: (row.finding.check, row.finding.outcome.value)
             )
         ),
         passed=tuple(

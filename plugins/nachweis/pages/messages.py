@@ -74,7 +74,7 @@ def template_catalogue(messages: Mapping[Message, set[str]]) -> Catalog:
     for message, places in sorted(
         messages.items(), key=lambda item: (sorted(item[1]), str(item[0]))
     ):
-        catalog.add(message, locations=[(place, None) for place in sorted(places)])  # type: ignore[list-item]
+        catalog.add(message, auto_comments=sorted(places))
     return catalog
 
 
@@ -99,7 +99,9 @@ def update(templates: Path, checks: Mapping[str, type[Check]]) -> None:
                 string = said.string if said is not None else None
                 # English is what templates and checks are written in.
                 updated.add(
-                    message.id, message.id if language == "en" else string, message.locations
+                    message.id,
+                    message.id if language == "en" else string,
+                    auto_comments=message.auto_comments,
                 )
         _write(path, updated)
 

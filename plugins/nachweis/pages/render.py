@@ -182,7 +182,9 @@ def environment(templates: Path, words: Words) -> Environment:
         finalize=harmless,
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_translations(words.catalogue, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        words.catalogue.gettext, words.catalogue.ngettext, newstyle=True
+    )
     filters: Mapping[str, Callable[..., Any]] = {
         "label": words.label,
         "message": words.message,
@@ -191,6 +193,7 @@ def environment(templates: Path, words: Words) -> Environment:
         "day": words.date,
         "moment": words.moment,
         "num": words.number,
+        "declared_number": words.declared_number,
         "short": words.short,
         "period": words.period,
         "value_label": words.value,

@@ -13,8 +13,7 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_scientific
-from babel.support import NullTranslations
+from babel.numbers import format_decimal, format_percent, format_scientific
 from babel.units import format_unit
 
 from nachweis.domain.errors import NachweisError
@@ -28,21 +27,21 @@ PERIOD = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?")
 # Days before months: the readers are in Europe.
 _LOCALES = {"en": "en_GB"}
 _COUNTRY_KEYS = frozenset({"country", "countries", "host_country", "operator_parent_country"})
+_SHARE_KEYS = frozenset({"traffic_share", "share_reviewed"})
 _SHOWN_DIGITS = 4
 
 
-class Translations(NullTranslations):
+class Translations:
     """Messages of one language, read from its ``.po`` file."""
 
     def __init__(self, catalog: Catalog) -> None:
-        super().__init__(None)
         self._one: dict[str, str] = {}
         self._many: dict[str, tuple[str, ...]] = {}
         for message in catalog:
             if message.fuzzy or not message.id:
                 continue
             if isinstance(message.id, tuple | list):
-                self._many[message.id[0]] = tuple(message.string)
+                self._many[message.id[0]] = tuple(message.string or ())
             elif isinstance(message.string, str) and message.string:
                 self._one[message.id] = message.string
 
@@ -130,6 +129,12 @@ class Words:
         moment = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
         clock = format_time(moment.time(), format="medium", locale=self.locale)
         return f"{_day(moment.date(), self.locale)}, {clock} UTC"
+
+    def declared_number(self, value: float, key: str) -> str:
+        """A declared number; shares as a percentage."""
+        if key in _SHARE_KEYS:
+            return format_percent(value, format="#,##0.## %", locale=self.locale)
+        return self.number(value)
 
     def number(self, value: float) -> str:
         """A number with the language's separators, at most nine significant digits."""
