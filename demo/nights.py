@@ -135,7 +135,7 @@ class Nights:
 
     def _churn(self, day: dt.date) -> features.Columns:
         planted, rng = planted_on(day), rng_for(102, day.toordinal())
-        rows = draw(rng, 2_500)
+        rows = draw(rng, 4_000)
         planted.smuggle("churn-scores", rows)
         x = features.churn(self._people, rows, rng)
         people = features.demographics(self._people, rows)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nachweis.domain.control import Control, ControlCatalogue, LegalDate
 from ruamel.yaml import YAML
+
+from nachweis.domain.control import Control, ControlCatalogue, LegalDate
 
 CONTROLS = Path(__file__).resolve().parents[2] / "controls"
 LANGUAGES = {"en", "de", "da"}

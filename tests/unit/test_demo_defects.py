@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from demo.clock import DAYS, LAST_NIGHT, nights
 from demo.defects import CALENDAR, Planted, planted_on
+from demo.expected import expected
 from nachweis import registry
 from nachweis.domain.manifest import World
 from nachweis.pipeline.load import load_world
@@ -153,3 +154,15 @@ def test_last_night_shows_more_than_one_kind_of_defect(
     last = table[LAST_NIGHT]
     assert len({finding["check"] for finding in last}) >= 4
     assert not any("after_any_of" in finding for finding in last)
+
+
+def test_a_night_run_alone_reports_nothing_that_needs_persistence() -> None:
+    night, before = dt.date(2026, 10, 2), dt.date(2026, 10, 1)
+    finding = ("feature_distribution_stable", "model/campaign-propensity", "fail")
+    assert expected(night) == set()
+    assert expected(night, [before]) == {finding}
+    assert expected(night, [dt.date(2026, 9, 30)]) == set()
+
+
+def test_a_clean_night_reports_nothing() -> None:
+    assert expected(dt.date(2026, 9, 25), nights(LAST_NIGHT, DAYS)) == set()

@@ -97,15 +97,14 @@ def test_columns_and_categories_name_each_other(world: World) -> None:
     assert declared == listed
 
 
-def test_every_data_set_but_the_registers_has_a_retention_rule(world: World) -> None:
+def test_every_data_set_has_a_retention_rule(world: World) -> None:
     ruled = {
         kept.name
         for activity in world.activities.values()
         for rule in activity.retention
         for kept in rule.datasets
     }
-    registers = {"permission-register", "suppression-list", "objections", "erasure-ledger"}
-    assert set(world.data_sets) - ruled == registers
+    assert set(world.data_sets) - ruled == set()
 
 
 def test_no_person_is_named_and_no_real_address_given(world: World) -> None:
