@@ -34,11 +34,21 @@ class Row:
 
     Attributes:
         view: The finding, its state and its evidence.
-        key: Measurements worth a place in a table, at most three.
+        numbers: Measurements that decided it, those nearest to their limit first.
     """
 
     view: FindingView
-    key: tuple[Measurement, ...]
+    numbers: tuple[Measurement, ...]
+
+    @property
+    def key(self) -> tuple[Measurement, ...]:
+        """Measurements worth a place in a table, at most three."""
+        return self.numbers[:_MOST_KEY_NUMBERS]
+
+    @property
+    def more(self) -> int:
+        """How many such measurements are not among them."""
+        return len(self.numbers) - len(self.key)
 
     @property
     def finding(self) -> Finding:
@@ -192,7 +202,7 @@ def key_numbers(finding: Finding) -> tuple[Measurement, ...]:
         finding: The finding.
 
     Returns:
-        At most three measurements of the first kind that occurs.
+        Measurements of the first kind that occurs, those nearest to their limit first.
     """
     limited = [m for m in finding.measurements if m.threshold is not None]
     kinds: Sequence[list[Measurement]] = (
@@ -200,7 +210,18 @@ def key_numbers(finding: Finding) -> tuple[Measurement, ...]:
         [m for m in limited if m.interval is not None or m.drifted is not None],
         limited,
     )
-    return next((tuple(kind[:_MOST_KEY_NUMBERS]) for kind in kinds if kind), ())
+    found = next((kind for kind in kinds if kind), [])
+    beyond = [m for m in found if beyond_limit(m)]
+    rest = [m for m in found if not beyond_limit(m)]
+    return (*sorted(beyond, key=_gap, reverse=True), *sorted(rest, key=_gap))
+
+
+def _gap(measurement: Measurement) -> float:
+    """Distance between a number and its limit; where there is none to compare, the largest."""
+    limit, value = measurement.threshold, measurement.value
+    if limit is None or isinstance(limit.value, str) or not isinstance(value, int | float):
+        return float("inf")
+    return abs(value - limit.value)
 
 
 def beyond_limit(measurement: Measurement) -> bool:

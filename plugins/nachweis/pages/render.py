@@ -36,7 +36,7 @@ CODE_KEYS = frozenset(
 """Fields whose values are technical names."""
 
 READING_ORDER = (
-    "title", "legal_name", "text", "statement", "party", "purpose", "category", "version", "name",
+    "name", "title", "legal_name", "text", "statement", "party", "purpose", "category", "version",
     "function", "address", "country", "email", "phone", "register_no", "categories", "period",
     "start_event", "grace", "method", "datasets", "basis", "kind", "used_as", "data_role", "art6",
     "art9", "interest", "date", "options", "choice", "reason", "role", "risk_class",

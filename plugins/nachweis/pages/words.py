@@ -29,6 +29,7 @@ _LOCALES = {"en": "en_GB"}
 _COUNTRY_KEYS = frozenset({"country", "countries", "host_country", "operator_parent_country"})
 _SHARE_KEYS = frozenset({"traffic_share", "share_reviewed"})
 _SHOWN_DIGITS = 4
+_SMALLEST_PLAIN = 1e-4
 
 
 class Translations:
@@ -138,15 +139,11 @@ class Words:
 
     def number(self, value: float) -> str:
         """A number with the language's separators, at most nine significant digits."""
-        return format_decimal(value, format="#,##0.#########", locale=self.locale)
+        return _number(value, self.locale)
 
     def short(self, value: float) -> str:
         """A number as people compare it: whole, or with four significant digits."""
-        if value == int(value):
-            return format_decimal(int(value), locale=self.locale)
-        if abs(value) < 1e-4:
-            return format_scientific(value, format="0.0##E0", locale=self.locale)
-        return self.number(float(f"{value:.{_SHOWN_DIGITS}g}"))
+        return _short(value, self.locale)
 
     def period(self, value: str) -> str:
         """An ISO 8601 period in words; what is not one stays as it is."""
@@ -159,6 +156,20 @@ class Words:
             for count, unit in zip(match.groups(), units, strict=True)
             if count
         )
+
+
+@functools.lru_cache(maxsize=65_536)
+def _number(value: float, locale: Locale) -> str:
+    return format_decimal(value, format="#,##0.#########", locale=locale)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _short(value: float, locale: Locale) -> str:
+    if value == int(value):
+        return format_decimal(int(value), locale=locale)
+    if abs(value) < _SMALLEST_PLAIN:
+        return format_scientific(value, format="0.0##E0", locale=locale)
+    return _number(float(f"{value:.{_SHOWN_DIGITS}g}"), locale)
 
 
 @functools.lru_cache(maxsize=4096)
