@@ -249,12 +249,12 @@ def test_queries_of_earlier_subjects_do_not_count(tmp_path: Path):
 
 def test_a_query_behind_the_planners_back_is_caught(tmp_path: Path, monkeypatch):
     with memory_tables_of(ROWS, tmp_path) as tables:
-        honest = tables.profile
+        honest = tables.profiles
 
         def wasteful(*args):
             honest(*args)
             return honest(*args)
 
-        monkeypatch.setattr(tables, "profile", wasteful)
+        monkeypatch.setattr(tables, "profiles", wasteful)
         with pytest.raises(BudgetExceededError):
             run(tables, {"check": [Profile("x", LOG, "x")]})

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,10 +58,10 @@ def kind_of(
     return wanted
 
 
-def read_profile(
+def read_column(
     session: Session, view: str, column: str, kind: ProfileKind, label: str, where: str
-) -> ColumnProfile:
-    """Read one column and build its profile, in one statement that projects this column alone.
+) -> Callable[[], ColumnProfile]:
+    """Read one column, in one statement that projects this column alone.
 
     Args:
         session: The task's session.
@@ -71,7 +72,7 @@ def read_profile(
         where: Data set, for errors.
 
     Returns:
-        The exact profile.
+        What builds the exact profile of what was read; it needs the session no more.
     """
     from nachweis.engines.profiles import profile_categorical, profile_numeric
     from nachweis.engines.spilling import spill
@@ -81,10 +82,11 @@ def read_profile(
         # Nulls travel as NaN: a plain array without a mask is half the memory and sorts in place.
         sql = f"SELECT coalesce(CAST({name} AS DOUBLE), 'nan'::DOUBLE) AS v FROM {view}"
         values = session.column(sql, label, "profile", where=where)["v"]
-        return spill(profile_numeric(values, overwrite=True), session.scratch)
+        return lambda: spill(profile_numeric(values, overwrite=True), session.scratch)
     sql = f"SELECT {name}, count(*) FROM {view} GROUP BY 1"
     rows = session.query(sql, label, "profile", where=where)
-    return profile_categorical([_category(value) for value, _ in rows], [n for _, n in rows])
+    names = [_category(value) for value, _ in rows]
+    return lambda: profile_categorical(names, [n for _, n in rows])
 
 
 def _category(value: Any) -> str | None:

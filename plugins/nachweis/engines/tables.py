@@ -8,7 +8,7 @@ table), and logs every statement it sends.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,8 @@ from nachweis.engines.inference import infer_columns
 from nachweis.engines.joins import Joiner, Side
 from nachweis.engines.moments import zone_of
 from nachweis.engines.opening import WindowOpener, label_of, place_of
-from nachweis.engines.profile_reader import ProfileCache, kind_of, read_profile, read_sample
+from nachweis.engines.profile_reader import ProfileCache, kind_of, read_column, read_sample
+from nachweis.engines.two_stages import two_stages
 from nachweis.engines.versions import UNPINNED, UNREADABLE, S3Lister, version_of
 
 __all__ = ["UNPINNED", "UNREADABLE", "S3Lister", "Tables", "infer_columns", "label_of"]
@@ -236,17 +237,51 @@ class Tables:
         Raises:
             DataError: If there is no such column or it has no such profile.
         """
+        return self._begin_profile(source, current, column, kind)()
+
+    def profiles(
+        self,
+        source: Source,
+        current: CurrentWindow | None,
+        wanted: Sequence[tuple[str, Literal["numeric", "categorical", "auto"]]],
+    ) -> list[ColumnProfile | DataError]:
+        """Distributions of several columns; while one is sorted and kept, the next is read.
+
+        Args:
+            source: The data set and window.
+            current: The model's declared current window.
+            wanted: Columns and their kinds of profile.
+
+        Returns:
+            One profile per column, in order, or why there is none; see :meth:`profile`.
+        """
+        return two_stages(wanted, lambda one: self._begin_profile(source, current, *one))
+
+    def _begin_profile(
+        self,
+        source: Source,
+        current: CurrentWindow | None,
+        column: str,
+        kind: Literal["numeric", "categorical", "auto"],
+    ) -> Callable[[], ColumnProfile]:
+        """Read a column; the rest of the work needs the engine no more."""
         opened = self._windows.open(source, current)
         where = place_of(source)
         type_ = opened.type_of(column, where)
         chosen = kind_of(type_, kind, column, where)
         version = self._cacheable_version(source)
         if version and (cached := self._profiles.get(version, column, chosen)):
-            return cached
-        found = read_profile(self._session, opened.view, column, chosen, label_of(source), where)
-        if version:
+            return lambda: cached
+        build = read_column(self._session, opened.view, column, chosen, label_of(source), where)
+        if not version:
+            return build
+
+        def build_and_keep() -> ColumnProfile:
+            found = build()
             self._profiles.put(version, column, found)
-        return found
+            return found
+
+        return build_and_keep
 
     def _cacheable_version(self, source: Source) -> str | None:
         """The version under which profiles of a source may be kept: pinned reference data only."""

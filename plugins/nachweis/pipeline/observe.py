@@ -139,9 +139,10 @@ def _observe_source(scan: _Scan, items: Sequence[_Asked], results: _Results) -> 
         return
     _scalars(scan, items, results)
     _grouped(scan, items, results)
+    _profiled(scan, items, results)
     done: dict[Request, Any] = {}
     for item in items:
-        if not isinstance(item.request, Scalar | GroupedCounts):
+        if not isinstance(item.request, Scalar | GroupedCounts | Profile):
             results.put(item, _once(scan, item.request, done))
 
 
@@ -175,6 +176,17 @@ def _grouped(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
         results.put(item, values if isinstance(values, Missing) else values[position])
 
 
+def _profiled(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
+    wanted = [(item, item.request) for item in items if isinstance(item.request, Profile)]
+    columns = list(dict.fromkeys((request.column, request.kind) for _, request in wanted))
+    found = dict(
+        zip(columns, scan.tables.profiles(scan.source, scan.current, columns), strict=True)
+    )
+    for item, request in wanted:
+        value = found[request.column, request.kind]
+        results.put(item, _missing(value) if isinstance(value, DataError) else value)
+
+
 def _once(scan: _Scan, request: Request, done: dict[Request, Any]) -> Any:
     """Execute a request unless an equal one of another check was executed already."""
     if isinstance(request, Overlap):
@@ -188,8 +200,6 @@ def _once(scan: _Scan, request: Request, done: dict[Request, Any]) -> Any:
 
 def _execute(scan: _Scan, request: Request) -> Any:
     tables, source, current = scan.tables, scan.source, scan.current
-    if isinstance(request, Profile):
-        return tables.profile(source, current, request.column, request.kind)
     if isinstance(request, SchemaOf):
         return tables.schema(source, current)
     if isinstance(request, Sample):
