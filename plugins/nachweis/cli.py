@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from nachweis import __version__, registry
-from nachweis.domain.errors import NachweisError, suggestion
+from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.settings import Settings
 
@@ -45,8 +46,11 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except NachweisError as error:
-        err.print(f"error: {error}", markup=False)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        _fail(_malformed(error))
 
 
 @app.callback(invoke_without_command=True)
@@ -100,14 +104,25 @@ def init(
         country=country,
     )
     written, kept = write_draft(draft, target)
-    out.print(f"Read {len(columns)} columns. Guessed from their names only, please correct:")
-    for line in draft.guessed:
-        out.print(f"  {line}", markup=False)
+    _write_schemas(target / "manifests" / "schema")
+    if draft.guessed:
+        out.print(f"Read {len(columns)} columns. Guessed from their names only, please correct:")
+        for line in draft.guessed:
+            out.print(f"  {line}", markup=False)
+    else:
+        out.print(f"Read {len(columns)} columns; their names tell nothing about their meaning.")
     for name in written:
         out.print(f"written  {name}", markup=False)
     for name in kept:
         out.print(f"kept     {name}", markup=False)
-    out.print(f"Next: NACHWEIS_WORLD={target} nachweis lint", markup=False)
+    out.print(
+        f"Next:\n"
+        f"  export NACHWEIS_WORLD={target}\n"
+        f"  nachweis lint\n"
+        f"  nachweis run --night YYYY-MM-DD    # a date the file has rows of\n"
+        f"  nachweis site serve",
+        markup=False,
+    )
 
 
 @app.command()
@@ -121,13 +136,9 @@ def lint(
 ) -> None:
     """Validate every manifest and cross reference. 0: in order; 1: problems; 2: cannot run."""
     from nachweis.pipeline.lint import lint as run_lint
-    from nachweis.pipeline.load import schemas
 
     if write_schemas is not None:
-        write_schemas.mkdir(parents=True, exist_ok=True)
-        for name, content in schemas().items():
-            (write_schemas / name).write_text(content, encoding="utf-8")
-        out.print(f"written  {len(schemas())} schemas")
+        out.print(f"written  {_write_schemas(write_schemas)} schemas")
         return
     suite_problems = None
     if not quick:
@@ -139,7 +150,7 @@ def lint(
         out.print(f"{'warning' if problem.warning else 'error'}: {problem}", markup=False)
     errors = sum(not problem.warning for problem in problems)
     warnings = len(problems) - errors
-    out.print(f"{errors} errors, {warnings} warnings")
+    out.print(f"{_number(errors, 'error')}, {_number(warnings, 'warning')}")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -169,6 +180,7 @@ def run(
     from nachweis.pipeline.summary import summary_text
 
     threshold = _severity(fail_on) if fail_on else None
+    _resolved()
     summary = run_night(night, progress=lambda text: err.print(text, markup=False))
     out.print(summary_text(summary), markup=False)
     worst = summary.worst
@@ -199,7 +211,7 @@ def verify(
 
 
 @site_app.command("render")
-def site_render(night: NightOption = None) -> None:
+def site_render() -> None:
     """Render the site from the signed documents of the store."""
     from nachweis.pipeline.site_build import render_site
 
@@ -223,14 +235,13 @@ def site_serve(
 @check_app.command("list")
 def check_list() -> None:
     """List all checks."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("check", "about", "severity", "question"):
-        table.add_column(title, overflow="fold", no_wrap=title == "check")
-    for check in registry.checks().values():
-        table.add_row(
-            check.id, check.subject.value.replace("_", " "), check.severity.value, check.question
-        )
-    out.print(table)
+    _print_rows(
+        ("check", "about", "severity", "question"),
+        (
+            (check.id, check.subject.value.replace("_", " "), check.severity.value, check.question)
+            for check in registry.checks().values()
+        ),
+    )
 
 
 @check_app.command("show")
@@ -288,8 +299,14 @@ def check_try(
     from nachweis.pipeline.night import observe_subject
 
     check = registry.check(check_id)
-    context = _context(night)
     subject = _subject(on, check.subject)
+    if subject.kind is not check.subject:
+        raise NachweisError(
+            f"{check.id} is about a {check.subject.value.replace('_', ' ')}",
+            where=on,
+            remedy=f"name one with --on {check.subject.value}/ID",
+        )
+    context = _context(night)
     for finding in observe_subject(context, subject, checks=[check]).findings:
         _print_finding(finding)
 
@@ -308,16 +325,22 @@ def finding_list(
     from nachweis.pipeline.findings import findings_of
 
     views = findings_of(_resolved(), night)
-    table = Table(box=None, pad_edge=False)
-    for title in ("severity", "outcome", "state", "finding"):
-        table.add_column(title, no_wrap=title != "finding", overflow="fold")
-    for item in views:
-        finding = item.finding
-        if everything or finding.is_open:
-            table.add_row(
-                finding.severity.value, _outcome(finding, item.waiver), item.state, finding.key
+    shown = [item for item in views if everything or item.finding.is_open]
+    if not shown:
+        out.print("Nobody has to look at anything: no check failed. See also --all.")
+        return
+    _print_rows(
+        ("severity", "outcome", "state", "finding"),
+        (
+            (
+                item.finding.severity.value,
+                _outcome(item.finding, item.waiver),
+                item.state or "-",
+                item.finding.key,
             )
-    out.print(table)
+            for item in shown
+        ),
+    )
 
 
 @finding_app.command("why")
@@ -355,7 +378,7 @@ def finding_ack(
     from nachweis.pipeline.findings import acknowledge
 
     sequence = acknowledge(_resolved(), key, role=role, night=night, false_alarm=false_alarm)
-    out.print(f"signed as ledger entry {sequence}")
+    out.print(f"signed as ledger entry {sequence}; shown from the next night on")
 
 
 # -------------------------------------------------------------------------------- store
@@ -393,7 +416,7 @@ def store_status() -> None:
     """Say whether the embedded store runs."""
     from nachweis.storage.embedded import status
 
-    out.print(str(status(Settings())), markup=False)
+    out.print(str(status(Settings()) or "not running"), markup=False)
 
 
 @store_app.command("test")
@@ -407,17 +430,70 @@ def store_test() -> None:
 # ------------------------------------------------------------------------------ helpers
 
 
-def _resolved() -> Settings:
-    from nachweis.storage.embedded import resolve
+def _fail(error: NachweisError) -> None:
+    err.print(f"error: {error}", markup=False)
+    sys.exit(error.exit_code)
 
-    return resolve(Settings())
+
+def _malformed(error: ValidationError) -> SettingsError:
+    """A malformed setting as a sentence; its value may be a secret and is left out."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return SettingsError(
+        str(first["msg"]).removeprefix("Value error, "),
+        where="_".join(("NACHWEIS", *(str(part) for part in first["loc"]))).upper(),
+        remedy="correct or unset this environment variable",
+    )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _write_schemas(folder: Path) -> int:
+    from nachweis.pipeline.load import schemas
+
+    found = schemas()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in found.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise NachweisError(
+            f"the schemas cannot be written ({error.strerror})",
+            where=str(folder),
+            remedy="check the folder",
+        ) from error
+    return len(found)
+
+
+def _print_rows(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns; lines are never broken, so that keys can be copied."""
+    lines = [tuple(titles), *(tuple(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(titles) - 1)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        out.print("  ".join([*cells, line[-1]]), markup=False)
+
+
+def _resolved() -> Settings:
+    """Settings with the store's address; an embedded one is started, and set up when it starts."""
+    from nachweis.storage.bootstrap import bootstrap as set_up
+    from nachweis.storage.embedded import resolve, status, wanted
+
+    settings = Settings()
+    fresh = wanted(settings) and status(settings) is None
+    resolved = resolve(settings)
+    if fresh:
+        set_up(resolved)
+    return resolved
 
 
 def _context(night: str | None) -> Any:
     from nachweis.pipeline.archive import newest_night
     from nachweis.pipeline.context import open_context
 
-    return open_context(night or newest_night(_resolved()))
+    resolved = _resolved()
+    return open_context(night or newest_night(resolved))
 
 
 def _subject(text: str, default: SubjectKind = SubjectKind.MODEL) -> Subject:

@@ -224,6 +224,16 @@ class Archive:
             if finding.check == check
         ]
 
+    def incidents(self) -> frozenset[str]:
+        """Ids of the incidents whose opening is signed."""
+        return frozenset(
+            entry.predicate.id
+            for entry in self.entries
+            if entry.kind is EntryKind.INCIDENT
+            and isinstance(entry.predicate, ReferencePredicate)
+            and entry.predicate.event == "opened"
+        )
+
     def decisions(self) -> list[Decision]:
         """What people said about findings, oldest first."""
         from nachweis.pipeline.decide import Decision

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nachweis.domain.canonical import digest
-from nachweis.domain.errors import SettingsError
-from nachweis.domain.manifest import Event, Policy
+from nachweis.domain.errors import NachweisError, SettingsError, suggestion
+from nachweis.domain.finding import Subject, SubjectKind
+from nachweis.domain.manifest import Event
 from nachweis.domain.night import Night
 from nachweis.pipeline.load import Loaded, load_world
 from nachweis.settings import PACKAGE_ROOT, Settings
@@ -149,11 +150,10 @@ class NightContext:
         content["events"] = {
             key: value for key, value in content["events"].items() if events[key].covers(day)
         }
-        policy: Policy = world.policy
         content["policy"] = {
             key: value
             for key, value in content["policy"].items()
-            if key not in {"notification", "site_url"} and policy is not None
+            if key not in {"notification", "site_url"}
         }
         content["problems"] = [f"{p.file}:{p.line} {p.field}" for p in self.loaded.problems]
         return digest(content)
@@ -171,6 +171,30 @@ class NightContext:
                 "software": dict(software()),
             }
         )
+
+    def demand(self, subject: Subject) -> None:
+        """Refuse a subject that no manifest declares.
+
+        Args:
+            subject: What a person or a task named.
+
+        Raises:
+            NachweisError: If there is no such data set, model or activity.
+        """
+        world = self.loaded.world
+        declared: Mapping[SubjectKind, Mapping[str, object]] = {
+            SubjectKind.MODEL: world.models,
+            SubjectKind.DATA_SET: world.data_sets,
+            SubjectKind.ACTIVITY: world.activities,
+        }
+        known = declared.get(subject.kind, {})
+        if subject.id not in known:
+            raise NachweisError(
+                f"there is no {subject.kind.value.replace('_', ' ')} of this id",
+                where=str(subject),
+                remedy=suggestion(subject.id, known),
+                valid=sorted(known),
+            )
 
     @property
     def attempt(self) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nachweis.domain.canonical import digest_bytes
 from nachweis.domain.finding import Finding, Outcome, worst_first
 from nachweis.domain.manifest import Activity, Model, Origin, Verdict, World
 from nachweis.domain.manifest.governance import Attestation
@@ -34,7 +35,13 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said about an open finding, as signed in the ledger."""
+    """What a person said about an open finding, as signed in the ledger.
+
+    Attributes:
+        key: Key of the finding, or its digest.
+        state: What was said.
+        night: Night of the finding.
+    """
 
     key: str
     state: State
@@ -46,6 +53,11 @@ class Earlier:
     """Finding keys open in the previous signed night, with the first night of each run."""
 
     since: Mapping[str, str]
+
+
+def key_digest(key: str) -> str:
+    """SHA-256 of a finding's key, which names it where the key itself cannot be written."""
+    return digest_bytes(key.encode("utf-8"))
 
 
 def locate(findings: Sequence[Finding], digest: str) -> list[Located]:
@@ -76,8 +88,9 @@ def view(
     if finding.is_open:
         since = earlier.since.get(finding.key, str(night))
         state = "new"
+        names = {finding.key, key_digest(finding.key)}
         for decision in decisions:
-            if decision.key == finding.key and since <= decision.night <= str(night):
+            if decision.key in names and since <= decision.night <= str(night):
                 state = decision.state
         waiver = next(
             (

@@ -79,6 +79,8 @@ _FIELDS: Mapping[str, str] = {
     "arm": r"arm|treatment|variant",
     "model_version": r"model_version|version",
 }
+_MODEL_ID = r"[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?"
+"""Form of an id that leaves room for the endings of the other drafts' ids."""
 _TIME = (
     r"(scored|created|event|updated|decided|time)(_?(at|on|time|date))?"
     r"|timestamp|ts|date|datum|dato"
@@ -155,7 +157,16 @@ def draft_world(
 
     Returns:
         The files and what was guessed.
+
+    Raises:
+        NachweisError: If the id cannot be one.
     """
+    if not re.fullmatch(_MODEL_ID, model_id):
+        raise NachweisError(
+            f"{model_id!r} cannot be the id of a model",
+            where="--model",
+            remedy="use lower-case letters, digits and hyphens, for example newsletter-uplift",
+        )
     data_set_id, activity_id = f"{model_id}-scoring", f"{model_id}-activity"
     fields = {role: name for role in _FIELDS if (name := guess_field(role, columns))}
     time = guess_time(columns)
@@ -258,8 +269,17 @@ def _dump(content: Mapping[str, Any], schema: str, up: str = "..") -> str:
     if schema == "organisation":
         head = f"# yaml-language-server: $schema=schema/{schema}.schema.json\n"
     note = "# Drafted from a data file: every line is a guess for a person to correct.\n"
-    body = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=98)
+    body = yaml.dump(
+        dict(content), Dumper=_NoAliases, sort_keys=False, allow_unicode=True, width=98
+    )
     return head + note + body
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Manifests are read without aliases, so that none are written."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def write_draft(draft: Draft, folder: Path) -> tuple[list[str], list[str]]:

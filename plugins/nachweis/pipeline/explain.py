@@ -27,7 +27,11 @@ def explain_plan(context: NightContext, subject: Subject) -> str:
     Returns:
         Text: per data-set window the requests and the checks that share them, then the checks
         that cannot run and what to declare.
+
+    Raises:
+        NachweisError: If there is no such subject.
     """
+    context.demand(subject)
     planned = plan_subject(context.loaded.world, subject, context.night)
     shared: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for check_id, requests in planned.requests.items():
@@ -45,7 +49,8 @@ def explain_plan(context: NightContext, subject: Subject) -> str:
         lines.append("\nNot looked at:")
         for finding in planned.early:
             reason = f"declare {finding.declare}" if finding.declare else finding.explanation
-            lines.append(f"  {finding.check:<44} {finding.outcome.value}: {reason}")
+            lines.append(f"  {finding.check}: {finding.outcome.value.replace('_', ' ')}")
+            lines.append(f"    {reason}")
     return "\n".join(lines)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.record import FindingView
 from nachweis.pipeline.archive import night_of, open_archive
+from nachweis.pipeline.decide import key_digest
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.publish import views_of
 from nachweis.settings import Settings
@@ -26,8 +29,8 @@ def findings_of(settings: Settings, night: str | None) -> list[FindingView]:
     Raises:
         NachweisError: If the night was not signed.
     """
-    archive = open_archive(settings)
-    return views_of(archive, night_of(archive, night))
+    archive, world = open_archive(settings), load_world(settings).world
+    return views_of(archive, night_of(archive, night), world)
 
 
 def acknowledge(
@@ -61,7 +64,7 @@ def acknowledge(
         )  # fmt: skip
     archive = open_archive(settings)
     attempt = night_of(archive, night)
-    open_ones = {i.finding.key: i for i in views_of(archive, attempt) if i.finding.is_open}
+    open_ones = {i.finding.key: i for i in views_of(archive, attempt, world) if i.finding.is_open}
     if key not in open_ones:
         raise NachweisError(
             "there is no such open finding in this night",
@@ -81,7 +84,7 @@ def acknowledge(
         EntryKind.DECISION,
         {layout.evidence(evidence): evidence},
         ReferencePredicate(
-            id=key,
+            id=_ledger_id(key),
             event="false_alarm" if false_alarm else "acknowledged",
             role=role,
             night=attempt.night,
@@ -89,3 +92,12 @@ def acknowledge(
         hint=archive.length,
     )
     return appended.entry.sequence
+
+
+def _ledger_id(key: str) -> str:
+    """The key of a finding, or its digest where a column's name is no name for the ledger."""
+    try:
+        ReferencePredicate(id=key, event="acknowledged")
+    except ValidationError:
+        return key_digest(key)
+    return key

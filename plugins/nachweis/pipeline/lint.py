@@ -93,7 +93,7 @@ class _Linter:
             yield origin.problem(
                 path,
                 f"there is no {what} {name!r}",
-                suggestion(name, names) or f"declare it or name one of the {what}s",
+                suggestion(name, names) or "declare it or name one that exists",
                 names[:20],
                 warning=warning,
             )

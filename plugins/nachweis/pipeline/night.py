@@ -130,14 +130,8 @@ def observe_subject(
     Raises:
         NachweisError: If there is no such subject.
     """
+    context.demand(subject)
     world, night = context.loaded.world, context.night
-    known = world.models if subject.kind is SubjectKind.MODEL else world.data_sets
-    if subject.id not in known:
-        raise NachweisError(
-            f"there is no {subject.kind.value.replace('_', ' ')} of this id",
-            where=str(subject),
-            valid=sorted(known),
-        )
     planned = plan_subject(world, subject, night, checks)
     past = archive or open_archive(context.settings)
 
@@ -400,6 +394,7 @@ def run_night(night: str, progress: Callable[[str], None] = lambda _: None) -> N
         The summary.
     """
     for dag in PRODUCERS:
+        progress(f"{dag}  planning, with every check's own examples")
         planned = plan(night, dag=dag)
         if planned["signed"]:
             continue
@@ -413,7 +408,11 @@ def run_night(night: str, progress: Callable[[str], None] = lambda _: None) -> N
         finish(night, planned["attempt"], dag, results, planned["subjects"], planned["blind"])
     progress("processing_records")
     summary = publish(night, prepare_records(night))
-    render(night, summary)
+    try:
+        render(night, summary)
+    except NachweisError as error:
+        # The night is signed and stays so; only the pages lag behind.
+        summary["site_problem"] = str(error)
     return NightSummary.model_validate(summary)
 
 

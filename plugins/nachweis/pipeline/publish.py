@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
-from nachweis.domain.canonical import digest, digest_bytes
-from nachweis.domain.errors import LeakError, NachweisError
+from nachweis.domain.canonical import digest
+from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError
 from nachweis.domain.finding import Finding, Outcome, worst_first
 from nachweis.domain.incident import IncidentKind
+from nachweis.domain.manifest import World
+from nachweis.domain.night import Night
 from nachweis.domain.record import (
     Assessment,
     Document,
@@ -37,12 +40,13 @@ from nachweis.pipeline.decide import (
     assess_dossier,
     assess_record,
     locate,
+    view,
 )
 from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_text
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.storage import layout
-from nachweis.storage.documents import lock_for, read_document, write_document
+from nachweis.storage.documents import lock_for, write_document
 from nachweis.storage.object_store import Lock
 
 Target = Literal["record", "dossier"]
@@ -81,13 +85,6 @@ class _Publication:
         nights = [a.night for a in self.archive.attempts if a.night < self.night]
         return self.archive.current(max(nights)) if nights else None
 
-    @cached_property
-    def newest(self) -> Statement | None:
-        """Statement of the newest signed night; its versions are the current ones."""
-        night = self.archive.newest_night
-        attempt = self.archive.current(night) if night else None
-        return self.archive.statement(attempt) if attempt else None
-
     @property
     def backfilled(self) -> bool:
         """Whether a later night is signed; the current versions then stay what they are."""
@@ -102,7 +99,7 @@ class _Publication:
         return Earlier(
             {
                 item.finding.key: item.since or self.previous.night
-                for item in views_of(self.archive, self.previous)
+                for item in views_of(self.archive, self.previous, self.context.loaded.world)
                 if item.finding.is_open
             }
         )
@@ -153,21 +150,26 @@ class _Publication:
             return known
         if not self.clean(document, f"{target} {document.id}"):
             return known
-        content, found = document.canonical(), document.digest()
+        found = document.digest()
         if known is not None and known.digest == found:
             return known
         number = (known.version if known else 0) + 1
-        while (stored := self._stored(layout.versioned(target, document.id, number))) is not None:
-            if digest_bytes(stored) == found:
-                break
-            # A night that was never signed left this version behind; it stays unreferenced.
+        while not self._write_version(target, document, number):
+            # A night that was never signed left something else behind; it stays unreferenced.
             number += 1
         key = layout.versioned(target, document.id, number)
-        self._render(target, document, number, found)
-        self.put(key, content)
         return VersionRef(
             kind=target, id=document.id, version=number, digest=found, key=key, new=True
         )
+
+    def _write_version(self, target: Target, document: Record | Dossier, number: int) -> bool:
+        """Write a version and its renderings; False if other content has taken the number."""
+        try:
+            self._render(target, document, number)
+            self.put(layout.versioned(target, document.id, number), document.canonical())
+        except StoreConflictError:
+            return False
+        return True
 
     @cached_property
     def _versions(self) -> dict[tuple[str, str], VersionRef]:
@@ -183,18 +185,12 @@ class _Publication:
     def _known(self, target: Target, identifier: str) -> VersionRef | None:
         return self._versions.get((target, identifier))
 
-    def _stored(self, key: str) -> bytes | None:
-        try:
-            return read_document(self.context.records, key)
-        except KeyError:
-            return None
-
-    def _render(self, target: Target, document: Record | Dossier, number: int, found: str) -> None:
+    def _render(self, target: Target, document: Record | Dossier, number: int) -> None:
         """Render a version's HTML in every language of the organisation."""
         pages = render_documents(
             document,
             version=number,
-            digest=found,
+            digest=document.digest(),
             night=self.night,
             templates=self.context.settings.templates,
             labels=self.context.loaded.world.controls.labels,
@@ -240,21 +236,32 @@ class _Publication:
             ]
         for file in sorted({p.file for p in self.context.loaded.problems if not p.warning}):
             self.not_run.append(
-                NotRun(what=file, reason="the file is not valid; see nachweis lint")
+                NotRun(what=self._nameable(file), reason="the file is not valid; see nachweis lint")
             )
-        if self.newest is None or self.backfilled:
-            return
-        present = set(self.context.loaded.world.activities)
-        for item in self.newest.versions:
-            if item.kind == "record" and item.id not in present:
-                last = self.archive.record(item.key, item.digest)
-                if last.status != "ended":
-                    self.not_run.append(
-                        NotRun(
-                            what=f"activity/{item.id}",
-                            reason="its manifest is gone although it was never ended",
-                        )
-                    )
+        if not self.backfilled:
+            self.not_run += [
+                NotRun(
+                    what=f"activity/{item.id}",
+                    reason="its manifest is gone although it was never ended",
+                )
+                for item in self._versions.values()
+                if item.kind == "record" and self._vanished(item)
+            ]
+
+    def _vanished(self, item: VersionRef) -> bool:
+        """Whether an activity has no manifest any more, not even an invalid one, before its end."""
+        loaded = self.context.loaded
+        if item.id in loaded.world.activities or ("activities", item.id) in loaded.origins:
+            return False
+        return self.archive.record(item.key, item.digest).status != "ended"
+
+    def _nameable(self, file: str) -> str:
+        """The name of a file, unless the name itself looks like personal data."""
+        try:
+            demand_clean_text(self.context.loaded.world, file, "name of a file")
+        except LeakError:
+            return f"{Path(file).parent}/ (a file whose name looks like personal data)"
+        return file
 
 
 def publish(
@@ -321,6 +328,7 @@ def publish(
         lock=work.lock,
         anchor=open_store(context.settings, "anchor"),
     )
+    recorded = archive.incidents()
     for kind, places in (
         (IncidentKind.SECURITY_EVENT, statement.blocked),
         (IncidentKind.BLIND_NIGHT, statement.blind),
@@ -334,6 +342,7 @@ def publish(
                 night=context.night,
                 identity=context.identity,
                 places=places,
+                recorded=recorded,
             )
     appended = ledger.append_night(key, statement, hint=archive.length)
     fresh = open_archive(context.settings)
@@ -408,7 +417,7 @@ def summarise(
     from nachweis.pipeline.verification import verify_all
 
     statement = archive.statement(signed)
-    views = views_of(archive, signed)
+    views = views_of(archive, signed, context.loaded.world)
     report = verify_all(context.settings)
     problems = [*report.sentences(), *([anchor_problem] if anchor_problem else [])]
     subjects = [subject.partition("/")[0] for subject in statement.evidence]
@@ -447,28 +456,54 @@ def summarise(
     )
 
 
-def views_of(archive: Archive, signed: SignedAttempt) -> list[FindingView]:
+def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
     """All findings of a signed attempt with their states, worst first, each once.
 
     Args:
         archive: The signed past.
         signed: The attempt.
+        world: All manifests, for waivers of findings that no document shows.
 
     Returns:
-        Views from its assessments; findings that no document shows come straight from evidence.
+        Views from its assessments. Findings that no document shows (of a data set that nobody
+        uses, or where the leak gate held a document back) come straight from evidence.
     """
     statement = archive.statement(signed)
     found: dict[str, FindingView] = {}
     for value in statement.assessments.values():
         for item in archive.assessment(signed, value).findings:
             found.setdefault(item.finding.key, item)
-    for value in statement.evidence.values():
-        for located in locate(archive.evidence(value).findings, value):
-            if located.finding.key not in found:
-                found[located.finding.key] = FindingView(
-                    finding=located.finding,
-                    state="new" if located.finding.is_open else "",
-                    evidence=located.evidence,
-                )
+    unshown = [
+        located
+        for value in statement.evidence.values()
+        for located in locate(archive.evidence(value).findings, value)
+        if located.finding.key not in found
+    ]
+    if unshown:
+        night = Night.parse(signed.night, statement.timezone)
+        earlier = Earlier(_open_since(archive, signed.night, [item.finding for item in unshown]))
+        decisions = archive.decisions()
+        for located in unshown:
+            found[located.finding.key] = view(located, world, night, earlier, decisions)
     order: list[Finding] = worst_first([item.finding for item in found.values()])
     return [found[finding.key] for finding in order]
+
+
+def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> dict[str, str]:
+    """First night of the run of open nights that ended the night before, per finding key."""
+    since: dict[str, str] = {}
+    running = {finding.key: str(finding.subject) for finding in findings}
+    for day in sorted({item.night for item in archive.attempts if item.night < night})[::-1]:
+        attempt = archive.current(day)
+        bundles = archive.statement(attempt).evidence if attempt else {}
+        open_then = {
+            finding.key
+            for subject in set(running.values()) & set(bundles)
+            for finding in archive.evidence(bundles[subject]).findings
+            if finding.is_open
+        }
+        running = {key: subject for key, subject in running.items() if key in open_then}
+        if not running:
+            break
+        since |= dict.fromkeys(running, day)
+    return since

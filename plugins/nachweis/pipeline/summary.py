@@ -59,14 +59,22 @@ class NightSummary(BaseModel):
     chain_ok: bool
     chain_problems: tuple[str, ...] = ()
     site: str = ""
+    site_problem: str = ""
+    """Why the site does not show this night yet, if it does not."""
     store: str = "demonstration"
     manifest_problems: int = 0
 
     @property
     def worst(self) -> Severity | None:
-        """Severity of the worst open finding, or None."""
+        """Severity of the worst open finding that nobody waived or called a false alarm."""
         return max(
-            (Severity(item.severity) for item in self.open), key=lambda s: s.rank, default=None
+            (
+                Severity(item.severity)
+                for item in self.open
+                if item.state not in {"waived", "false_alarm"}
+            ),
+            key=lambda s: s.rank,
+            default=None,
         )
 
 
@@ -128,7 +136,10 @@ def summary_text(summary: NightSummary) -> str:
         lines.append(f"Manifests  {summary.manifest_problems} problems; see `nachweis lint`")
     if summary.store == "demonstration":
         lines.append("Store      demonstration: embedded, write-protected for one day")
-    if summary.site:
+    if summary.site_problem:
+        lines.append("Site       NOT UP TO DATE; the signed night stays valid")
+        lines += [f"           {line}" for line in summary.site_problem.splitlines()]
+    elif summary.site:
         lines.append(f"Site       {summary.site}")
     return "\n".join(lines)
 
