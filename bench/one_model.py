@@ -14,6 +14,7 @@ script's: verdicts, counts, methods, distances and group rates.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import statistics
@@ -63,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plain-repeat", type=int, default=3, help="runs of the plain script")
     parser.add_argument("--data", type=Path, default=ROOT / "bench" / "data")
     options = parser.parse_args(arguments)
-    folder = options.data / str(options.rows)
+    # Files of an older generator must not be taken for this one's.
+    generator = hashlib.sha256((ROOT / "bench" / "data.py").read_bytes()).hexdigest()[:8]
+    folder = options.data / f"{options.rows}-{generator}"
     _say(f"two files of {options.rows:,} rows in {folder}")
     # In a process of its own: a parent's memory must not grow into its children's.
     _python("-m", "bench.data", str(folder), str(options.rows))

@@ -10,8 +10,10 @@ import pandas as pd  # noqa: TID253 - the peer under comparison works on pandas
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from nachweis.domain.errors import NachweisError, UndefinedError
+from nachweis.engines import distances
 from nachweis.engines.distances import METHODS, PARITY
 from nachweis.engines.drift import (
     choose_method,
@@ -296,3 +298,18 @@ def test_an_unknown_method_names_the_valid_ones():
     with pytest.raises(NachweisError, match="jensenshannon") as caught:
         drift(words, words, "jensenshanon")
     assert "wasserstein" not in caught.value.valid
+
+
+@pytest.mark.parametrize("piece", [1, 3, 50])
+@pytest.mark.parametrize("sizes", [(1200, 1200), (1100, 40), (1001, 2500)])
+def test_the_pieces_of_a_comparison_do_not_show(monkeypatch, piece, sizes):
+    generator = np.random.default_rng(sum(sizes) + piece)
+    reference = np.round(generator.normal(0, 5, sizes[0]), 1)
+    current = np.round(generator.normal(1, 6, sizes[1]), 1)
+    monkeypatch.setattr(distances, "_PIECE", piece)
+
+    assert_equal_to_evidently(pd.Series(reference), pd.Series(current), "numeric", "wasserstein")
+    monkeypatch.setattr(distances, "_LARGEST_EXACT_KS", 10)
+    value = drift(profile_numeric(reference), profile_numeric(current), "ks").value
+    expected = ks_2samp(reference, current, method="asymp").pvalue
+    assert value == pytest.approx(expected, rel=1e-9)

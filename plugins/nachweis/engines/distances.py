@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ from nachweis.engines.shares import (
 
 PARITY = "equals Evidently 0.7.23"
 _LARGEST_EXACT_KS = 10_000  # scipy's ks_2samp turns to the asymptotic distribution above
-_BLOCK = 16_384
+_PIECE = 16_384
 SMALLEST_SPREAD = 0.001  # Evidently's floor of the standard deviation
 
 
@@ -161,7 +162,7 @@ def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Sco
 def _distribution_differences(
     reference: ColumnProfile, current: ColumnProfile
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Walk through all points in order, in blocks that stay in the processor's cache.
+    """Walk through all points in order, in pieces that stay in the processor's cache.
 
     A point that both profiles have stands twice: the first time with gap 0 and half a difference.
     The last point has gap 0 too; both distribution functions are 1 there.
@@ -170,21 +171,29 @@ def _distribution_differences(
         Per point: the gap to the next one, and reference's minus current's distribution function
         times the rows of both. Scaled so, every sum is a whole number and exact (below 2**53).
     """
-    points = np.concatenate([reference.support, current.support])
-    order = np.argsort(points, kind="stable")  # two sorted runs: merged in linear time
-    steps = np.empty(len(points))
-    np.multiply(reference.counts, current.valid, out=steps[: len(reference.support)])
-    np.multiply(current.counts, -reference.valid, out=steps[len(reference.support) :])
     level = 0.0
-    for start in range(0, len(order), _BLOCK):
-        block = order[start : start + _BLOCK + 1]
-        ordered = points[block]
-        difference = steps[block[:_BLOCK]]
+    starts = _pieces(reference.support, current.support)
+    for (i, j), (next_i, next_j) in pairwise(starts):
+        points = np.concatenate([reference.support[i:next_i], current.support[j:next_j]])
+        steps = np.empty(len(points))
+        np.multiply(reference.counts[i:next_i], current.valid, out=steps[: next_i - i])
+        np.multiply(current.counts[j:next_j], -reference.valid, out=steps[next_i - i :])
+        order = np.argsort(points, kind="stable")  # two sorted runs: merged in linear time
+        points, difference = points[order], steps[order]
         difference[0] += level
         np.cumsum(difference, out=difference)
         level = float(difference[-1])
-        gaps = np.diff(ordered)
-        yield (gaps if len(gaps) == len(difference) else np.append(gaps, 0.0)), difference
+        following = [*reference.support[next_i : next_i + 1], *current.support[next_j : next_j + 1]]
+        yield np.diff(points, append=min(following, default=points[-1])), difference
+
+
+def _pieces(first: Floats, second: Floats) -> list[tuple[int, int]]:
+    """Positions that cut two sorted arrays at the same values, with both ends."""
+    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
+    cuts = np.arange(_PIECE, len(longer), _PIECE)
+    other = np.searchsorted(shorter, longer[cuts])
+    pairs = zip(*((cuts, other) if longer is first else (other, cuts)), strict=True)
+    return [(0, 0), *((int(i), int(j)) for i, j in pairs), (len(first), len(second))]
 
 
 def _chi_square(reference: ColumnProfile, current: ColumnProfile) -> Score:
