@@ -96,6 +96,15 @@ def _kind(log: DataSet | None, name: str) -> ProfileKind | None:
     return None if column.free_text else _KINDS.get(column.type)
 
 
+def too_few_rows(inputs: Inputs, seen: Observations) -> str:
+    """Why the window is too small by the model's own declaration, or an empty string."""
+    least = inputs.model.current.min_rows
+    facts = seen.window(inputs.source("scoring_log", "current"))
+    if facts is None or facts.rows >= least:
+        return ""
+    return f"the window holds fewer than the {least} rows that the model declares as its minimum"
+
+
 def scope(inputs: Inputs, seen: Observations, columns: Sequence[Compared]) -> str:
     """What was looked at, for findings."""
     current = inputs.source("scoring_log", "current")

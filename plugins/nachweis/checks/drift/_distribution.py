@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nachweis.checks.drift._columns import Compared, scope
+from nachweis.checks.drift._columns import Compared, scope, too_few_rows
 from nachweis.checks.drift._nights import history_request, persistence
 from nachweis.domain.check import Check, Inputs, Param
 from nachweis.domain.errors import CheckDefinitionError, UndefinedError
@@ -113,14 +113,15 @@ def findings(
     Yields:
         The findings.
     """
-    compared = _corrected([_compare(inputs, column, seen) for column in columns])
+    too_few = too_few_rows(inputs, seen)
+    compared = _corrected([_compare(inputs, column, seen, too_few) for column in columns])
     looked_at = scope(inputs, seen, columns)
     history: Iterable[PastFinding] = seen.get("history") or ()
     for one in compared:
         yield _finding(check, inputs, one, list(history), looked_at)
 
 
-def _compare(inputs: Inputs, column: Compared, seen: Observations) -> Comparison:
+def _compare(inputs: Inputs, column: Compared, seen: Observations, too_few: str) -> Comparison:
     profiles = column.profiles(seen)
     if isinstance(profiles, str):
         return Comparison(column.name, reason=profiles)
@@ -133,6 +134,8 @@ def _compare(inputs: Inputs, column: Compared, seen: Observations) -> Comparison
         rows = enough_rows(reference, current.valid, method, limit)
     except UndefinedError as undefined:
         return Comparison(column.name, reason=undefined.what)
+    if too_few:
+        rows = replace(rows, enough=False, reason=too_few)
     return Comparison(column.name, result, rows)
 
 

@@ -26,10 +26,10 @@ class FeatureDistributionStable(Check):
         p-value (Kolmogorov-Smirnov, chi-square or z-test, limit 0.05), above them a distance
         (Wasserstein in standard deviations of the reference, 0 or more, or Jensen-Shannon, 0 to
         0.83, limit 0.1). p-values of all features are corrected together (Benjamini-Hochberg). A
-        column fails if the corrected rule is met, there are enough rows that chance alone stays
-        below the limit (resamples of the reference), and the difference is persistent (policy:
-        default 2 of 3 judged nights). Undefined without values on either side. The library's own
-        verdict is always reported as ``drifted``.
+        column fails if the corrected rule is met, there are enough rows (the model's ``min_rows``,
+        and so many that chance alone stays below the limit in resamples of the reference), and the
+        difference is persistent (policy: default 2 of 3 judged nights). Undefined without values
+        on either side. The library's own verdict is always reported as ``drifted``.
     Leaves out: Nulls, infinities and new categories, which are measured by
         missing_share_stable. Dates, nested values and free text. Changes in how features depend
         on each other. Windows that were widened overlap, so their nights are not independent.
@@ -70,6 +70,13 @@ class FeatureDistributionStable(Check):
             "ten rows",
             Outcome.NOT_AVAILABLE,
             tables(_REFERENCE, {"income": normal(10, 1.5, seed=3)}),
+            history=differed("income"),
+        ),
+        Example(
+            "fewer rows than the model declares as its minimum",
+            Outcome.NOT_AVAILABLE,
+            tables(_REFERENCE, _SHIFTED),
+            model={"current": {"min_rows": 401, "extend_to": "P1D"}},
             history=differed("income"),
         ),
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from nachweis.checks.drift._columns import Compared, features, scope
+from nachweis.checks.drift._columns import Compared, features, scope, too_few_rows
 from nachweis.checks.drift._examples import differed, normal, tables
 from nachweis.checks.drift._nights import Persistence, history_request, persistence
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
@@ -42,9 +42,10 @@ class MissingShareStable(Check):
         differs if it moved by at least ``min_difference`` (share, 0 to 1) and the two-proportion
         test, corrected for all shares of the model (Benjamini-Hochberg), gives less than
         ``significance``. It fails if it differs persistently (policy: default 2 of 3 judged
-        nights). There are too few rows for a verdict where the 95 % interval of a share would be
-        wider than ``min_difference`` to either side. Undefined without rows. Source: this project;
-        Newcombe (1998) and Benjamini and Hochberg (1995) for interval and correction.
+        nights). There are too few rows for a verdict below the model's ``min_rows``, or where the
+        95 % interval of a share would be wider than ``min_difference`` to either side. Undefined
+        without rows. Source: this project; Newcombe (1998) and Benjamini and Hochberg (1995) for
+        interval and correction.
     Leaves out: Values that stand for missing without being null, such as -1 or "unknown". New
         values of numbers. Free text, dates and nested values.
     """
@@ -107,6 +108,13 @@ class MissingShareStable(Check):
             Outcome.NOT_AVAILABLE,
             tables(_incomes(400, 20, seed=1), _incomes(10, 5, seed=2)),
         ),
+        Example(
+            "fewer rows than the model declares as its minimum",
+            Outcome.NOT_AVAILABLE,
+            tables(_incomes(400, 20, seed=1), _incomes(400, 130, seed=2)),
+            model={"current": {"min_rows": 401, "extend_to": "P1D"}},
+            history=differed("income"),
+        ),
     )
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
@@ -121,10 +129,12 @@ class MissingShareStable(Check):
         found = {column.name: _shares(column, observations) for column in columns}
         corrected = _corrected([share for shares in found.values() for share in shares.measured])
         looked_at = scope(inputs, observations, columns)
+        too_few = too_few_rows(inputs, observations)
         history = list(observations.get("history") or ())
         for name, shares in found.items():
             own = [corrected[id(share)] for share in shares.measured]
-            yield self._finding(inputs, name, shares.reason, own, history, looked_at)
+            reason = shares.reason or too_few
+            yield self._finding(inputs, name, reason, own, history, looked_at)
 
     def _finding(
         self,
