@@ -523,19 +523,27 @@ def _print_finding(finding: Finding) -> None:
     out.print(f"  {finding.explanation}", markup=False)
     for item in finding.measurements:
         limit = (
-            f", in order if {item.threshold.operator} {item.threshold.value} "
+            f", in order if {item.threshold.operator} {_plain(item.threshold.value)} "
             f"({item.threshold.source})"
             if item.threshold
             else ""
         )
         group = f" [{item.group}]" if item.group else ""
         size = f", n = {item.n}" if item.n is not None else ""
-        value = item.value if item.value is not None else f"undefined ({item.reason})"
-        out.print(f"  {item.name}{group} = {value} {item.unit}{size}{limit}", markup=False)
+        value = _plain(item.value) if item.value is not None else f"undefined ({item.reason})"
+        unit = f" {item.unit}" if item.unit else ""
+        out.print(f"  {item.name}{group} = {value}{unit}{size}{limit}", markup=False)
     if finding.declare:
         out.print(f"  To declare: {finding.declare}", markup=False)
     if finding.is_open:
         out.print(f"  What to do: {finding.remediation}", markup=False)
+
+
+def _plain(value: object) -> str:
+    """A number without a decimal point that says nothing, yes or no for a truth value."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 if __name__ == "__main__":

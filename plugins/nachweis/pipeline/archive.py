@@ -291,7 +291,9 @@ def newest_night(settings: Settings) -> str:
     """
     night = open_archive(settings).newest_night
     if night is None:
-        raise NachweisError("no night was signed yet", remedy="run `make nightly` first")
+        raise NachweisError(
+            "no night was signed yet", remedy="name one with --night, or run `make nightly` first"
+        )
     return night
 
 

@@ -107,7 +107,7 @@ def summary_text(summary: NightSummary) -> str:
     )
     lines = [
         f"Night      {summary.night} (attempt {summary.attempt})",
-        f"Covered    {summary.models} models, {summary.data_sets} data sets",
+        f"Covered    {_number(summary.models, 'model')}, {_number(summary.data_sets, 'data set')}",
         f"Findings   {counts}",
     ]
     for item in summary.open:
@@ -187,6 +187,10 @@ def message(
     if link:
         body.append(f"{link.rstrip('/')}/nights/{summary.night}.html")
     return subject, "\n".join(body) + "\n"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _tally(names: Sequence[str]) -> Mapping[str, int]:
