@@ -126,14 +126,12 @@ class _Language:
     def page(self, template: str, name: str, **content: Any) -> tuple[str, str]:
         """Render one page with everything that all pages share."""
         path = self.path(name)
-        depth = path.count("/")
-        root = "../" * depth
-        home = root if self.folder is None else ""
+        root = "../" * path.count("/")
         text = self.jinja.get_template(template).render(
             data=self.data,
             language=self.language,
             root=root,
-            base=f"{home}{self.language}/",
+            base=f"{root}{self.language}/",
             switch={language: f"{root}{language}/{name}" for language in self.data.languages},
             newest=self.newest,
             place=name,
