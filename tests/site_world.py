@@ -1,4 +1,4 @@
-"""What the pages are tested with: the demo world as one signed night, and a world filled to the brim."""
+"""What the pages are tested with: the demo world as a signed night, and a world with every field."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ def test_long_texts_are_printed_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "2026-13-45", "2026-02-30", "0000-00-00", "2026-02-30T99:99", "P", "PT6H", "P1Y2D", "P99999D",
-        "1-9", "< 0.02", "", " ", "%", "%(x)s", "{{", "javascript:alert(1)", "data:text/html,x",
+        "2026-13-45", "2026-02-30", "0000-00-00", "2026-02-30T99:99", "P", "PT6H", "P1Y2D",
+        "P99999D", "1-9", "< 0.02", "", " ", "%", "%(x)s", "{{", "javascript:alert(1)", "data:text/html,x",
         "//evil.example", "https:", "https://", "https://[", "mailto:", "HTTPS://EXAMPLE.ORG/A",
     ],
 )  # fmt: skip

@@ -19,6 +19,7 @@ from nachweis.pages.documents import render_documents
 from nachweis.pages.website import RenderReport, render_site
 from tests.html_page import Page
 from tests.site_world import TEMPLATES, demo_world, filled_world, site
+from tests.wording import FORBIDDEN, official_labels
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +160,16 @@ def test_the_bytes_depend_on_no_folder_time_zone_locale_or_hash_seed(
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
     assert content(tmp_path) == content(rendered.folder)
+
+
+def test_pages_claim_nothing_they_should_not(pages: dict[str, Page]) -> None:
+    official = [text for text in official_labels() if FORBIDDEN.search(text)]
+    for name, page in pages.items():
+        text = page.text
+        for label in official:
+            text = text.replace(label, "")
+        found = FORBIDDEN.search(text)
+        assert found is None, (name, found)
 
 
 def test_without_a_signed_night_there_is_a_remedy_instead_of_a_site(
