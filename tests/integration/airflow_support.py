@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,14 +18,38 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiosmtpd.controller import Controller
 
+from nachweis.airflow_bridge.schedule import START
 from nachweis.settings import PACKAGE_ROOT
 
 TINY = PACKAGE_ROOT / "tests" / "fixtures" / "tiny"
 NIGHTS = ("2026-10-19", "2026-10-20")
+START_HOUR = int(START.split()[1])
 MINUTES = 60
+
+
+def last_nights(folder: Path) -> tuple[Path, tuple[str, str]]:
+    """A copy of the tiny world whose two nights are the last two that have ended.
+
+    After a first backfill Airflow also schedules the newest night that has ended; as one of the
+    two, it costs a repetition and not a third night.
+    """
+    moment = dt.datetime.now(ZoneInfo("Europe/Berlin")) - dt.timedelta(hours=START_HOUR)
+    newest = moment.date() - dt.timedelta(days=1)
+    nights = (str(newest - dt.timedelta(days=1)), str(newest))
+    world = folder / "world"
+    shutil.copytree(TINY, world)
+    scores = world / "data" / "scores"
+    files = [scores / f"{night}.csv" for night in NIGHTS]
+    content = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    for night, rows in zip(nights, content, strict=True):
+        (scores / f"{night}.csv").write_bytes(rows)
+    return world, nights
 
 
 def environment(state: Path, **more: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STOP_SECONDS = 40.0
+STOP_SECONDS = 20.0
 _PROC = Path("/proc/self/stat")
 
 
@@ -63,19 +63,22 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], log
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """Ask all to end, wait, then end what is left, with their children.
+    """End each in turn, the last started first: ask, wait, then end it with its children.
 
     Args:
-        processes: In the order in which they were started.
+        processes: In the order in which they were started; the first serve the later ones.
     """
     for process in reversed(processes):
-        _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while any(process.alive for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for process in processes:
-        if process.alive:
-            _signal(process, signal.SIGKILL)
+        if not process.alive:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.alive and time.monotonic() < deadline:
+            time.sleep(0.1)
+        # The group's number stays taken while a child of the process is in it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def save(file: Path, processes: Sequence[Process], facts: Mapping[str, Any]) -> None:
@@ -94,12 +97,6 @@ def read(file: Path) -> tuple[list[Process], dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError):
         return [], {}
     return found, content
-
-
-def _signal(process: Process, number: signal.Signals) -> None:
-    if process.alive:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
 
 
 def _birth(pid: int) -> str:
