@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nachweis.engines.tables import Tables
+from nachweis.pipeline import night
 from nachweis.pipeline.context import open_context
 from nachweis.pipeline.summary import NightSummary, summary_text
 from nachweis.storage.embedded import EmbeddedStore
@@ -91,9 +92,24 @@ def test_the_site_shows_the_night(here: Place, first: NightSummary) -> None:
     site = here.settings.site
     assert Path(first.site) == site / "index.html"
     assert first.site_problem == ""
-    pages = {str(path.relative_to(site)) for path in site.rglob("*.html")}
-    assert any(FIRST in page for page in pages)
-    assert FIRST in (site / "index.html").read_text("utf-8") + "".join(sorted(pages))
+    for language in ("en", "de", "da"):
+        page = (site / language / "nights" / f"{FIRST}.html").read_text("utf-8")
+        assert "training_data_meets_suite" in page
+        index = (site / language / "nights" / "index.html").read_text("utf-8")
+        assert f"{FIRST}.html" in index
+
+
+def test_the_message_leads_to_a_page_that_exists(
+    here: Place, first: NightSummary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NACHWEIS_SITE_URL", "https://governance.example.com/site/")
+    told = night.notify(FIRST, first.model_dump(mode="json"))
+    assert told is not None
+    assert told["email"] == ["governance@example.com"]
+    link = told["body"].splitlines()[-1].removeprefix("https://governance.example.com/site/")
+    assert (here.settings.site / link).is_file()
+    again = first.model_copy(update={"repeated": True})
+    assert night.notify(FIRST, again.model_dump(mode="json")) is None
 
 
 def test_the_same_night_again_reads_no_data_and_writes_no_object(
