@@ -62,6 +62,7 @@ class Comparison:
         rows: Whether there are enough rows for a verdict of our own.
         reason: Why there is no result.
         adjusted: The p-value after correction for all columns of the family.
+        kind: ``numeric`` or ``categorical``; names the parameters that hold for the column.
     """
 
     column: str
@@ -69,6 +70,7 @@ class Comparison:
     rows: RowsVerdict | None = None
     reason: str = ""
     adjusted: float | None = None
+    kind: str = "numeric"
 
     @property
     def differs(self) -> bool:
@@ -136,7 +138,7 @@ def _compare(inputs: Inputs, column: Compared, seen: Observations, too_few: str)
         return Comparison(column.name, reason=undefined.what)
     if too_few:
         rows = replace(rows, enough=False, reason=too_few)
-    return Comparison(column.name, result, rows)
+    return Comparison(column.name, result, rows, kind=reference.kind)
 
 
 def _corrected(compared: Sequence[Comparison]) -> list[Comparison]:
@@ -148,7 +150,7 @@ def _corrected(compared: Sequence[Comparison]) -> list[Comparison]:
     ]
     adjusted = iter(benjamini_hochberg(family))
     return [
-        Comparison(one.column, one.result, one.rows, adjusted=next(adjusted))
+        replace(one, adjusted=next(adjusted))
         if one.result is not None and one.result.is_p_value and one.rows
         else one
         for one in compared
@@ -213,8 +215,7 @@ def _library(result: DriftResult) -> str:
 
 
 def _measurements(inputs: Inputs, one: Comparison, result: DriftResult) -> list[Measurement]:
-    kind = "numeric" if "numeric" in METHODS[result.method].kinds else "categorical"
-    threshold = _threshold(inputs, result, kind)
+    threshold = _threshold(inputs, result, one.kind)
     measured = [
         Measurement(
             name="p_value" if result.is_p_value else "distance",
