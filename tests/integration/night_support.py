@@ -44,6 +44,11 @@ def replay_once(checks: Sequence[type[Check]]) -> list[str]:
     return sorted(check.id for check in checks if _replayed[check.id])
 
 
+def forget_replay(check_id: str) -> None:
+    """Let the next plan replay a check's examples again."""
+    _replayed.pop(check_id, None)
+
+
 @dataclass
 class Place:
     """A world, a store and a state folder that the process's environment points to."""
