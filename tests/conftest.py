@@ -19,7 +19,8 @@ from nachweis.storage.s3_client import StoreAccess
 
 for _name in [name for name in os.environ if name.startswith("NACHWEIS_")]:
     # Tests never meet the store, keys or world of whoever runs them.
-    del os.environ[_name]
+    if _name != "NACHWEIS_REAL_DATA":
+        del os.environ[_name]
 
 
 @pytest.fixture(scope="session")
@@ -49,26 +50,36 @@ def store_administrator(embedded_store: EmbeddedStore) -> StoreAccess:
     return StoreAccess(embedded_store.endpoint, "eu-central-1", admin.key, admin.secret)
 
 
-@pytest.fixture
-def store_settings(
-    _store_base: Settings, embedded_store: EmbeddedStore, tmp_path: Path
-) -> Settings:
-    """Settings with credentials, fresh buckets that are set up, and an own state folder."""
+def _fresh_store(base: Settings, server: EmbeddedStore, state: Path) -> Settings:
     mark = uuid.uuid4().hex[:10]
-    settings = embedded.resolve(_store_base).model_copy(
+    settings = embedded.resolve(base).model_copy(
         update={
-            "state": tmp_path / "state",
+            "state": state,
             **{
                 f"bucket_{role}": f"nachweis-{role}-{mark}"
                 for role in ("records", "narratives", "site", "anchor")
             },
         }
     )
-    admin = embedded_store.keys.administrator
+    admin = server.keys.administrator
     bootstrap(
         settings,
-        administrator=StoreAccess(
-            embedded_store.endpoint, settings.s3_region, admin.key, admin.secret
-        ),
+        administrator=StoreAccess(server.endpoint, settings.s3_region, admin.key, admin.secret),
     )
     return settings
+
+
+@pytest.fixture
+def store_settings(
+    _store_base: Settings, embedded_store: EmbeddedStore, tmp_path: Path
+) -> Settings:
+    """Settings with credentials, fresh buckets that are set up, and an own state folder."""
+    return _fresh_store(_store_base, embedded_store, tmp_path / "state")
+
+
+@pytest.fixture(scope="module")
+def module_store_settings(
+    _store_base: Settings, embedded_store: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """The same, shared by the tests of one module, for nights that are run once."""
+    return _fresh_store(_store_base, embedded_store, tmp_path_factory.mktemp("store") / "state")

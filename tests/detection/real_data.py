@@ -10,12 +10,17 @@ import calendar
 import datetime as dt
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd  # noqa: TID253 - the preparation stands for the data's owner, not the product
 import pytest
+from pydantic import SecretStr
+
+from nachweis.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "real"
@@ -178,3 +183,14 @@ def prepare_support(folder: Path) -> Path:
     (folder / "data").mkdir()
     (folder / "data" / MESSAGES).symlink_to(real_file(MESSAGES))
     return folder
+
+
+@contextmanager
+def night_settings(settings: Settings) -> Iterator[None]:
+    """Settings in the environment, where the tasks of a night read them."""
+    given = settings.model_dump(exclude_none=True, exclude_defaults=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in given.items():
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            patch.setenv(f"NACHWEIS_{name.upper()}", plain)
+        yield
