@@ -1,4 +1,4 @@
-"""What the pages are tested with: the demo world as a signed night, and a world with every field."""
+"""What the pages are tested with: the demo world as a signed night, and a world with all fields."""
 
 from __future__ import annotations
 

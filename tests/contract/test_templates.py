@@ -271,8 +271,8 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(scheme: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", _style(), re.DOTALL)
     light, dark, printed = (_colours(block) for block in blocks)
     colours = {"light": light, "dark": dark, "print": {**light, **printed}}[scheme]
-    pairs = [(ink, paper) for ink in ("ink", "soft", "link", "accent", "bad", "good", "warn", "none")
-             for paper in ("paper", "surface")]  # fmt: skip
+    inks = ("ink", "soft", "link", "accent", "bad", "good", "warn", "none")
+    pairs = [(ink, paper) for ink in inks for paper in ("paper", "surface")]
     pairs += [(name, f"{name}-bg") for name in ("good", "bad", "warn", "none")]
     for ink, paper in pairs:
         high, low = sorted((_luminance(colours[ink]), _luminance(colours[paper])), reverse=True)

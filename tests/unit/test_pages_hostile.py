@@ -126,8 +126,9 @@ def test_long_texts_are_printed_whole(tmp_path: Path) -> None:
     "value",
     [
         "2026-13-45", "2026-02-30", "0000-00-00", "2026-02-30T99:99", "P", "PT6H", "P1Y2D",
-        "P99999D", "1-9", "< 0.02", "", " ", "%", "%(x)s", "{{", "javascript:alert(1)", "data:text/html,x",
-        "//evil.example", "https:", "https://", "https://[", "mailto:", "HTTPS://EXAMPLE.ORG/A",
+        "P99999D", "1-9", "< 0.02", "", " ", "%", "%(x)s", "{{", "javascript:alert(1)",
+        "data:text/html,x", "//evil.example", "https:", "https://", "https://[", "mailto:",
+        "HTTPS://EXAMPLE.ORG/A",
     ],
 )  # fmt: skip
 def test_values_that_only_look_like_dates_periods_or_links_do_no_harm(value: str) -> None:

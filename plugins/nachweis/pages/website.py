@@ -57,8 +57,9 @@ def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
     """
     if not data.nights:
         raise NachweisError("no night was signed yet", remedy="run `make nightly` first")
-    files: dict[str, bytes] = {
-        "assets/site.css": (templates / "assets" / "site.css").read_bytes(),
+    files = {
+        f"assets/{path.name}": path.read_bytes()
+        for path in sorted((templates / "assets").iterdir())
     }
     unlabelled: set[str] = set()
     for language in data.languages:
