@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from pathlib import Path
@@ -30,7 +31,7 @@ LOCKS = {
 }
 WIDER = {"runtime": ("dev", "production"), "dev": (), "production": ()}
 OLDEST = (3, 11)
-REPORT_EVERY_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 10.0
 
 
 def say(text: str) -> None:
@@ -104,24 +105,29 @@ def run_pip(arguments: list[str], total: int) -> None:
     """Run pip, print how far it is every few seconds, and its last lines if it fails."""
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     command += [*arguments, "--progress-bar", "off"]
-    started = reported = time.monotonic()
+    started = time.monotonic()
     lines: list[str] = []
-    seen = 0
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
     ) as pip:
         assert pip.stdout is not None
-        for line in pip.stdout:
-            lines.append(line)
-            seen += line.startswith(("Collecting ", "Requirement already satisfied"))
-            if line.startswith("Installing collected"):
-                say(f"  [{time.monotonic() - started:4.0f} s] unpacking")
-            elif time.monotonic() - reported > REPORT_EVERY_SECONDS:
-                reported = time.monotonic()
-                say(f"  [{reported - started:4.0f} s] {min(seen, total)} of {total} fetched")
+        reader = threading.Thread(target=lines.extend, args=(pip.stdout,))
+        reader.start()
+        while reader.is_alive():
+            reader.join(REPORT_EVERY_SECONDS)
+            if reader.is_alive():
+                say(f"  [{time.monotonic() - started:4.0f} s] {how_far(list(lines), total)}")
     if pip.returncode:
         say("".join(lines[-15:]))
         sys.exit(f"pip failed with exit code {pip.returncode}")
+
+
+def how_far(lines: list[str], total: int) -> str:
+    """Say what pip is at, from what it has printed so far."""
+    if any(line.startswith("Installing collected") for line in lines):
+        return "unpacking"
+    seen = sum(line.startswith(("Collecting ", "Requirement already")) for line in lines)
+    return f"{min(seen, total)} of {total} fetched"
 
 
 def offer_browser() -> None:
