@@ -70,8 +70,10 @@ bench: dev ## Measure one model against the plain script and the floor
 	@$(BIN)/python bench/one_model.py $(BENCH_ARGS)
 
 .PHONY: docs
-docs: env ## Write the JSON Schemas of the manifests; check the links of the documents
+docs: env ## Write what is generated (schemas, checks.md, messages); check links
 	@$(BIN)/nachweis lint --write-schemas manifests/schema
+	@$(BIN)/nachweis check list --markdown > docs/checks.md
+	@$(BIN)/python -m nachweis.pages.messages
 	@$(BIN)/python tools/check_links.py README.md CONTRIBUTING.md docs
 
 .PHONY: compose-check

@@ -233,8 +233,17 @@ def site_serve(
 
 
 @check_app.command("list")
-def check_list() -> None:
+def check_list(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the catalogue page of the repository.")
+    ] = False,
+) -> None:
     """List all checks."""
+    if markdown:
+        from nachweis.pages.catalogue import render_checks_markdown
+
+        typer.echo(render_checks_markdown(registry.checks()), nl=False)
+        return
     _print_rows(
         ("check", "about", "severity", "question"),
         (

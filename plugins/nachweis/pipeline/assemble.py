@@ -485,18 +485,16 @@ def _development(world: World, model: Model) -> Section:
 
 
 def _data_sheets(world: World, model: Model) -> list[RecordField]:
-    fields = []
+    """One field per data set; a data set may serve a model in several roles."""
+    roles: dict[str, list[str]] = {}
     for role, ids in model.data.all.items():
         for data_set_id in ids:
-            data_set = world.data_sets.get(data_set_id)
-            sheet = _data_sheet(data_set) if data_set else None
-            fields.append(
-                _field(
-                    f"data/{data_set_id}",
-                    "ai.data_governance",
-                    sheet and {"used_as": role, **sheet},
-                )
-            )
+            roles.setdefault(data_set_id, []).append(role)
+    fields = []
+    for data_set_id, used_as in roles.items():
+        data_set = world.data_sets.get(data_set_id)
+        sheet = {"used_as": used_as, **_data_sheet(data_set)} if data_set else None
+        fields.append(_field(f"data/{data_set_id}", "ai.data_governance", sheet))
     return fields or [_field("data", "ai.data_governance", None)]
 
 
