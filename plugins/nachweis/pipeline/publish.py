@@ -163,10 +163,14 @@ class _Publication:
         )
 
     def _write_version(self, target: Target, document: Record | Dossier, number: int) -> bool:
-        """Write a version and its renderings; False if other content has taken the number."""
+        """Write a version and its renderings; False if other content has taken the number.
+
+        The document comes first, so that a number given up for another night's renderings is no
+        gap in the numbers.
+        """
         try:
-            self._render(target, document, number)
             self.put(layout.versioned(target, document.id, number), document.canonical())
+            self._render(target, document, number)
         except StoreConflictError:
             return False
         return True
