@@ -19,8 +19,16 @@ from nachweis.storage.s3_client import StoreAccess
 
 for _name in [name for name in os.environ if name.startswith("NACHWEIS_")]:
     # Tests never meet the store, keys or world of whoever runs them.
-    if _name != "NACHWEIS_REAL_DATA":
+    if _name not in {"NACHWEIS_REAL_DATA", "NACHWEIS_ALL_NIGHTS"}:
         del os.environ[_name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_outlives_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A night starts the embedded store by itself; what a test started so is stopped here."""
+    yield
+    for pid in tmp_path_factory.getbasetemp().glob("**/store/pid"):
+        embedded.stop(Settings(state=pid.parents[1]))
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,11 @@ class NightContext:
         from nachweis.engines.tables import Tables
         from nachweis.storage.s3 import data_access, list_versions
 
-        access = data_access(self.settings)
+        in_s3 = any(
+            location.startswith("s3://")
+            for data_set in self.loaded.world.data_sets.values()
+            for location in data_set.locations
+        )
         return Tables(
             self.loaded.world,
             self.loaded.bases,
@@ -121,8 +125,8 @@ class NightContext:
             cache=self.settings.cache,
             threads=self.settings.duckdb_threads,
             memory=self.settings.duckdb_memory,
-            s3=access,
-            s3_lister=list_versions(self.settings),
+            s3=data_access(self.settings) if in_s3 else None,
+            s3_lister=list_versions(self.settings) if in_s3 else None,
         )
 
     @cached_property
