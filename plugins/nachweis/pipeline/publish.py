@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nachweis.domain.canonical import digest
-from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError
+from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError, StoreError
 from nachweis.domain.finding import Finding, Outcome, worst_first
 from nachweis.domain.incident import IncidentKind
 from nachweis.domain.manifest import World
@@ -418,12 +418,9 @@ def summarise(
     Returns:
         The summary.
     """
-    from nachweis.pipeline.verification import verify_all
-
     statement = archive.statement(signed)
     views = views_of(archive, signed, context.loaded.world)
-    report = verify_all(context.settings)
-    problems = [*report.sentences(), *([anchor_problem] if anchor_problem else [])]
+    problems = [*_verification_problems(context), *([anchor_problem] if anchor_problem else [])]
     subjects = [subject.partition("/")[0] for subject in statement.evidence]
     return NightSummary(
         night=signed.night,
@@ -452,12 +449,23 @@ def summarise(
             if item.new
         ),
         sequence=signed.sequence,
-        chain_ok=report.ok and not anchor_problem,
+        chain_ok=not problems,
         chain_problems=tuple(problems),
         site=str(context.settings.site / "index.html"),
         store=context.settings.mode,
         manifest_problems=len(context.loaded.problems),
     )
+
+
+def _verification_problems(context: NightContext) -> list[str]:
+    """Why the store does not verify; a store that cannot be asked does not, but stays signed."""
+    from nachweis.pipeline.verification import verify_all
+
+    try:
+        report = verify_all(context.settings)
+    except StoreError as error:
+        return [f"the store could not be verified: {error.where}: {error.what}"]
+    return report.sentences()
 
 
 def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
