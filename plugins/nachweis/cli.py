@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -88,6 +89,10 @@ def init(
     wanted = [part.strip() for part in languages.split(",") if part.strip()]
     if not wanted or set(wanted) - set(LANGUAGES):
         raise NachweisError("not a list of languages", where="--languages", valid=LANGUAGES)
+    if not re.fullmatch("[A-Z]{2}", country):
+        raise NachweisError(
+            "not a country code", where="--country", remedy="write two capital letters, such as DK"
+        )
     columns = [
         Column(name=found.name, type=found.type, nullable=found.nullable)
         for found in infer_columns(data)
