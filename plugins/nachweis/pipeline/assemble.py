@@ -7,6 +7,7 @@ means that somebody declared something new or that another model version is serv
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,7 +50,20 @@ def _listed(
         _field(f"{prefix}/{getattr(item, 'id', index)}", label, _plain(item, "id", *leave_out))
         for index, item in enumerate(items)
     ]
-    return fields or [_field(prefix, label, None)]
+    return _distinct(fields) or [_field(prefix, label, None)]
+
+
+def _distinct(fields: Iterable[RecordField]) -> list[RecordField]:
+    """Fields with a number at the end of ids that came before: two transfers to one recipient."""
+    seen: Counter[str] = Counter()
+    found = []
+    for field in fields:
+        seen[field.id] += 1
+        number = seen[field.id]
+        found.append(
+            field if number == 1 else field.model_copy(update={"id": f"{field.id}/{number}"})
+        )
+    return found
 
 
 def served_models(world: World, activity: Activity, moment: dt.datetime) -> list[dict[str, Any]]:
@@ -93,12 +107,14 @@ def assemble_record(world: World, activity: Activity, moment: dt.datetime) -> Re
     """
     organisation = world.organisation
     processor = activity.capacity == "processor"
+    joint = activity.capacity == "joint_controller"
+    optional = _OPTIONAL - ({"parties/joint_controllers"} if joint else set())
     sections = _processor_sections(world, activity) if processor else _sections(world, activity)
     incomplete = tuple(
         field.id
         for section in sections
         for field in section.fields
-        if field.origin is Origin.MISSING and field.id not in _OPTIONAL
+        if field.origin is Origin.MISSING and field.id not in optional
     )
     return Record(
         id=activity.id,
@@ -204,10 +220,10 @@ def _sections(world: World, activity: Activity) -> tuple[Section, ...]:
 def _transfers(activity: Activity, section_id: str) -> Section:
     fields: list[RecordField]
     if activity.transfers:
-        fields = [
+        fields = _distinct(
             _field(f"transfers/{transfer.recipient}", "a30.1e", _plain(transfer))
             for transfer in activity.transfers
-        ]
+        )
     elif activity.no_transfers:
         fields = [_field("transfers", "a30.1e", {"no_transfers": True})]
     else:
@@ -216,10 +232,10 @@ def _transfers(activity: Activity, section_id: str) -> Section:
 
 
 def _measures(activity: Activity, section_id: str) -> Section:
-    fields = [
+    fields = _distinct(
         _field(f"toms/{measure.control}", f"ctrl.{measure.control}", _plain(measure, "control"))
         for measure in activity.toms
-    ]
+    )
     return Section(
         id=section_id,
         label="a30.1g",
@@ -229,8 +245,8 @@ def _measures(activity: Activity, section_id: str) -> Section:
 
 def _processor_sections(world: World, activity: Activity) -> tuple[Section, ...]:
     organisation = world.organisation
-    served = {item.client for item in activity.processing_for}
-    clients = [client for client in organisation.clients if client.id in served]
+    known = {client.id: client for client in organisation.clients}
+    served = list(dict.fromkeys(item.client for item in activity.processing_for))
     return (
         Section(
             id="art30-2-a",
@@ -241,15 +257,20 @@ def _processor_sections(world: World, activity: Activity) -> tuple[Section, ...]
                     "parties/representative", "a30.1a_rep", _plain(organisation.eu_representative)
                 ),
                 _field("parties/dpo", "a30.1a_dpo", _plain(organisation.dpo)),
-                *_listed("clients", "role.controller", clients),
+                *(
+                    _field(f"clients/{key}", "role.controller", _plain(known.get(key), "id"))
+                    for key in served
+                ),
             ),
         ),
         Section(
             id="art30-2-b",
             label="a30.2b",
             fields=tuple(
-                _field(f"processing_for/{item.client}", "a30.2b", _plain(item))
-                for item in activity.processing_for
+                _distinct(
+                    _field(f"processing_for/{item.client}", "a30.2b", _plain(item))
+                    for item in activity.processing_for
+                )
             ),
         ),
         _transfers(activity, "art30-2-c"),

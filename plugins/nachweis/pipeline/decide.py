@@ -133,9 +133,15 @@ CONTRADICTING: Mapping[str, tuple[str, ...]] = {
 """First part of a field's id to the checks that can support or contradict it."""
 
 
+def _part_and_key(field: RecordField) -> tuple[str, str]:
+    """First two parts of a field's id; a third one only numbers fields of one key."""
+    part, _, rest = field.id.partition("/")
+    return part, rest.partition("/")[0]
+
+
 def _subjects_of_record_field(field: RecordField, activity: Activity, world: World) -> set[str]:
     """Data sets and models whose findings speak about a field of a record."""
-    part, _, key = field.id.partition("/")
+    part, key = _part_and_key(field)
     if part == "data_categories":
         category = next((c for c in activity.data_categories if c.id == key), None)
         columns = category.columns if category else []
@@ -155,7 +161,7 @@ def _subjects_of_record_field(field: RecordField, activity: Activity, world: Wor
 
 
 def _subjects_of_dossier_field(field: RecordField, model: Model) -> set[str]:
-    part, _, key = field.id.partition("/")
+    part, key = _part_and_key(field)
     if part == "data":
         return {f"data_set/{key}"} if key else set()
     return {f"model/{model.id}"}
@@ -238,7 +244,7 @@ def _by_statement(
     field: RecordField, attestations: Sequence[Attestation], night: Night
 ) -> FieldVerdict:
     """A field no check speaks about: a dated statement is shown, and is not a test."""
-    part, _, control = field.id.partition("/")
+    part, control = _part_and_key(field)
     own = [item for item in attestations if part == "toms" and item.control == control]
     if own:
         newest = max(own, key=lambda item: item.valid_until)
