@@ -9,7 +9,7 @@ from nachweis.domain.record import FindingView
 from nachweis.pipeline.archive import night_of, open_archive
 from nachweis.pipeline.decide import key_digest
 from nachweis.pipeline.load import load_world
-from nachweis.pipeline.publish import views_of
+from nachweis.pipeline.views import views_of
 from nachweis.settings import Settings
 from nachweis.storage import layout
 from nachweis.storage.documents import lock_for

@@ -15,15 +15,12 @@ from typing import Any, Literal
 
 from nachweis.domain.canonical import digest
 from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError, StoreError
-from nachweis.domain.finding import Finding, Outcome, worst_first
+from nachweis.domain.finding import Outcome
 from nachweis.domain.incident import IncidentKind
-from nachweis.domain.manifest import World
-from nachweis.domain.night import Night
 from nachweis.domain.record import (
     Assessment,
     Document,
     Dossier,
-    FindingView,
     NotRun,
     Record,
     Statement,
@@ -40,11 +37,11 @@ from nachweis.pipeline.decide import (
     assess_dossier,
     assess_record,
     locate,
-    view,
 )
 from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_text
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
+from nachweis.pipeline.views import views_of
 from nachweis.storage import layout
 from nachweis.storage.documents import lock_for, write_document
 from nachweis.storage.object_store import Lock
@@ -466,56 +463,3 @@ def _verification_problems(context: NightContext) -> list[str]:
     except StoreError as error:
         return [f"the store could not be verified: {error.where}: {error.what}"]
     return report.sentences()
-
-
-def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
-    """All findings of a signed attempt with their states, worst first, each once.
-
-    Args:
-        archive: The signed past.
-        signed: The attempt.
-        world: All manifests, for waivers of findings that no document shows.
-
-    Returns:
-        Views from its assessments. Findings that no document shows (of a data set that nobody
-        uses, or where the leak gate held a document back) come straight from evidence.
-    """
-    statement = archive.statement(signed)
-    found: dict[str, FindingView] = {}
-    for value in statement.assessments.values():
-        for item in archive.assessment(signed, value).findings:
-            found.setdefault(item.finding.key, item)
-    unshown = [
-        located
-        for value in statement.evidence.values()
-        for located in locate(archive.evidence(value).findings, value)
-        if located.finding.key not in found
-    ]
-    if unshown:
-        night = Night.parse(signed.night, statement.timezone)
-        earlier = Earlier(_open_since(archive, signed.night, [item.finding for item in unshown]))
-        decisions = archive.decisions()
-        for located in unshown:
-            found[located.finding.key] = view(located, world, night, earlier, decisions)
-    order: list[Finding] = worst_first([item.finding for item in found.values()])
-    return [found[finding.key] for finding in order]
-
-
-def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> dict[str, str]:
-    """First night of the run of open nights that ended the night before, per finding key."""
-    since: dict[str, str] = {}
-    running = {finding.key: str(finding.subject) for finding in findings}
-    for day in sorted({item.night for item in archive.attempts if item.night < night})[::-1]:
-        attempt = archive.current(day)
-        bundles = archive.statement(attempt).evidence if attempt else {}
-        open_then = {
-            finding.key
-            for subject in set(running.values()) & set(bundles)
-            for finding in archive.evidence(bundles[subject]).findings
-            if finding.is_open
-        }
-        running = {key: subject for key, subject in running.items() if key in open_then}
-        if not running:
-            break
-        since |= dict.fromkeys(running, day)
-    return since

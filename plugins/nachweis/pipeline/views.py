@@ -1,0 +1,65 @@
+"""Looking back at a signed attempt: its findings with their states, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nachweis.domain.finding import Finding, worst_first
+from nachweis.domain.manifest import World
+from nachweis.domain.night import Night
+from nachweis.domain.record import FindingView
+from nachweis.pipeline.archive import Archive, SignedAttempt
+from nachweis.pipeline.decide import Earlier, locate, view
+
+
+def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
+    """All findings of a signed attempt with their states, worst first, each once.
+
+    Args:
+        archive: The signed past.
+        signed: The attempt.
+        world: All manifests, for waivers of findings that no document shows.
+
+    Returns:
+        Views from its assessments. Findings that no document shows (of a data set that nobody
+        uses, or where the leak gate held a document back) come straight from evidence.
+    """
+    statement = archive.statement(signed)
+    found: dict[str, FindingView] = {}
+    for value in statement.assessments.values():
+        for item in archive.assessment(signed, value).findings:
+            found.setdefault(item.finding.key, item)
+    unshown = [
+        located
+        for value in statement.evidence.values()
+        for located in locate(archive.evidence(value).findings, value)
+        if located.finding.key not in found
+    ]
+    if unshown:
+        night = Night.parse(signed.night, statement.timezone)
+        earlier = Earlier(_open_since(archive, signed.night, [item.finding for item in unshown]))
+        decisions = archive.decisions()
+        for located in unshown:
+            found[located.finding.key] = view(located, world, night, earlier, decisions)
+    order: list[Finding] = worst_first([item.finding for item in found.values()])
+    return [found[finding.key] for finding in order]
+
+
+def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> dict[str, str]:
+    """First night of the run of open nights that ended the night before, per finding key."""
+    since: dict[str, str] = {}
+    running = {finding.key: str(finding.subject) for finding in findings}
+    for day in sorted({item.night for item in archive.attempts if item.night < night})[::-1]:
+        attempt = archive.current(day)
+        bundles = archive.statement(attempt).evidence if attempt else {}
+        open_then = {
+            finding.key
+            for subject in set(running.values()) & set(bundles)
+            for finding in archive.evidence(bundles[subject]).findings
+            if finding.is_open
+        }
+        running = {key: subject for key, subject in running.items() if key in open_then}
+        if not running:
+            break
+        since |= dict.fromkeys(running, day)
+    return since
