@@ -37,9 +37,7 @@ class GovernanceSitePlugin(AirflowPlugin):
     """Mounts the site and adds it to the menu."""
 
     name = "governance_site"
-    fastapi_apps = [
-        {"app": LazyApp(), "url_prefix": PREFIX, "name": "Governance records"}
-    ]
+    fastapi_apps = [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Governance records"}]
     external_views = [
         {
             "name": "Governance records",
