@@ -117,7 +117,7 @@ class Loaded:
 
 
 def load_world(settings: Settings) -> Loaded:
-    """Read all world folders.
+    """Read all world folders; unchanged files are read once per process.
 
     Args:
         settings: Where manifests, suites and controls are.
@@ -129,6 +129,30 @@ def load_world(settings: Settings) -> Loaded:
     Raises:
         ManifestError: If there is no usable organisation.yaml; nothing can run without it.
     """
+    asked = (tuple(settings.world_folders), settings.controls.resolve(), _stamps(settings))
+    if asked not in _READ:
+        _READ.clear()
+        _READ[asked] = _read(settings)
+    return _READ[asked]
+
+
+_READ: dict[tuple[Any, ...], Loaded] = {}
+"""The world read last; a task reads it many times, and its files rarely change meanwhile."""
+
+
+def _stamps(settings: Settings) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, size, time and inode of every file that makes up the world."""
+    folders = [settings.controls, *(f / "manifests" for f in settings.world_folders)]
+    folders += [folder / sub for folder in settings.world_folders for sub, _ in FOLDERS.values()]
+    found = []
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            facts = path.stat()
+            found.append((str(path), facts.st_size, facts.st_mtime_ns, facts.st_ino))
+    return tuple(found)
+
+
+def _read(settings: Settings) -> Loaded:
     problems: list[Problem] = []
     origins: dict[tuple[str, str], Origin] = {}
     bases: dict[str, Path] = {}
