@@ -51,7 +51,7 @@ down: env ## Stop what `make up` started
 
 .PHONY: test
 test: lint ## Lint, types and all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: dev ## Ruff, mypy, import contracts
