@@ -1,4 +1,4 @@
-"""A kill at any write leaves the last signed state valid; running the night again completes it."""
+"""A kill at any write leaves the last signed state valid; running again completes the night."""
 
 from __future__ import annotations
 
@@ -164,3 +164,32 @@ def test_the_next_night_does_not_mind_what_a_broken_one_left(
             page = disk.bucket("records").get(item.key.replace(".json", ".en.html")).decode()
             assert item.digest in page, (fatal, item.key)
             assert DATE.search(page), (fatal, item.key)
+
+
+def test_a_subject_whose_task_was_lost_is_tried_again(
+    here: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    settings = on(disk, monkeypatch, tmp_path / "state")
+
+    def out_of_memory(_: str, attempt: str, subject: str, blind: Any) -> dict[str, Any]:
+        if subject.startswith("model/"):
+            raise MemoryError
+        return run_subject(FIRST, attempt, subject, blind)
+
+    run_subject = night.run_subject
+    with monkeypatch.context() as patch:
+        patch.setattr(night, "run_subject", out_of_memory)
+        first = night.run_night(FIRST)
+        assert "model/propensity: MemoryError" in first.not_run
+        written = disk.buckets["records"].present()
+        in_vain = night.run_night(FIRST)
+        assert (in_vain.repeated, in_vain.sequence) == (True, first.sequence)
+        assert disk.buckets["records"].present() == written
+    second = night.run_night(FIRST)
+    assert (second.repeated, second.not_run) == (False, ())
+    statement = Place(here.world, settings).statement(FIRST)
+    assert statement.supersedes == first.attempt
+    assert "model/propensity" in statement.evidence
+    assert night.run_night(FIRST).repeated
+    assert verify_all(settings).ok

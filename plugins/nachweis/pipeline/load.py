@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,16 @@ def load_controls(folder: Path) -> ControlCatalogue:
     Raises:
         ManifestError: If a file is malformed; the catalogue ships with the product.
     """
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    stamps = tuple(
+        (path.name, stat.st_mtime_ns, stat.st_size) for path in files for stat in [path.stat()]
+    )
+    return _controls(folder, stamps)
+
+
+@lru_cache(maxsize=4)
+def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> ControlCatalogue:
+    """The catalogue; the stamps of its files tell a changed one apart."""
     content: dict[str, Any] = {"controls": [], "dates": [], "authorities": {}}
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
         document = read_yaml(path)

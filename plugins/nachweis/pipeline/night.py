@@ -55,15 +55,14 @@ def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
         dag: The DAG that plans.
 
     Returns:
-        ``night``, ``attempt``, ``signed`` (the same inputs were signed before: stop), ``subjects``
+        ``night``, ``attempt``, ``signed`` (signed before from the same inputs: stop), ``subjects``
         and ``blind`` check ids.
 
     Raises:
         NachweisError: If manifests are unusable or the store cannot be reached.
     """
     context = open_context(night)
-    signed = open_archive(context.settings).signed(str(context.night), context.identity)
-    if signed is not None:
+    if _settled(context, open_archive(context.settings)):
         return {
             "night": str(context.night),
             "attempt": context.attempt,
@@ -79,6 +78,18 @@ def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
         "subjects": [str(subject) for subject in subjects],
         "blind": blind_checks(context, subjects),
     }
+
+
+def _settled(context: NightContext, archive: Archive) -> bool:
+    """Whether the night is signed from the same inputs and no task of it was lost.
+
+    A subject whose task broke off has no evidence; running the night again tries it again.
+    """
+    signed = archive.signed(str(context.night), context.identity)
+    if signed is None:
+        return False
+    statement = archive.statement(signed)
+    return set(statement.subjects) <= set(statement.evidence)
 
 
 def subjects_of(context: NightContext, kind: SubjectKind) -> list[Subject]:
@@ -321,7 +332,7 @@ def prepare_records(night: str) -> dict[str, Any]:
     """
     context = open_context(night)
     archive = open_archive(context.settings)
-    if archive.signed(str(context.night), context.identity) is not None:
+    if _settled(context, archive):
         return {"night": str(context.night), "repeated": True, "runs": {}}
     runs = {}
     for dag in PRODUCERS:

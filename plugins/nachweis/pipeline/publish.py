@@ -249,6 +249,18 @@ class _Publication:
                 if item.kind == "record" and self._vanished(item)
             ]
 
+    def tried_in_vain(self) -> bool:
+        """Whether the same inputs were signed before and this try has seen nothing else."""
+        signed = self.archive.signed(self.night, self.context.identity)
+        if signed is None:
+            return False
+        before = self.archive.statement(signed)
+        return (before.evidence, before.not_run, before.blind) == (
+            self.evidence,
+            tuple(self.not_run),
+            tuple(self.blind),
+        )
+
     def _vanished(self, item: VersionRef) -> bool:
         """Whether an activity has no manifest any more, not even an invalid one, before its end."""
         loaded = self.context.loaded
@@ -294,6 +306,8 @@ def publish(
         )
     work = _Publication(context, archive, runs)
     work.collect_what_did_not_run()
+    if work.tried_in_vain():
+        return repeated(context, archive)
     capabilities = self_test(context.settings).model_dump(mode="json")
     world, moment = context.loaded.world, context.night.end
     documents: list[Record | Dossier] = [
