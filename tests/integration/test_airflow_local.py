@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 
 from nachweis.airflow_bridge import processes
 from nachweis.airflow_bridge.libraries import HEAVY
@@ -25,6 +27,7 @@ from tests.integration.airflow_support import MINUTES, bridge, environment, last
 pytestmark = [pytest.mark.airflow, pytest.mark.store, pytest.mark.timeout(30 * 60)]
 
 SUBJECTS = {"data_set/reference", "data_set/scores", "data_set/training", "model/propensity"}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NIGHTLY = ("training_data_quality", "deployed_model_monitoring")
 SIGNED_WITHIN = 20 * MINUTES
 
@@ -182,7 +185,7 @@ def test_every_subject_was_covered_and_the_task_list_shows_its_name(
 def test_tasks_hand_on_keys_and_counts_only(
     airflow: Airflow, nights: dict[str, dict[str, Any]]
 ) -> None:
-    customers = re.compile(r"c\d{5}")
+    customers = re.compile(r"\bc\d{5}\b")
     for dag_id in (*NIGHTLY, "processing_records"):
         for night in airflow.dates:
             path = f"dags/{dag_id}/dagRuns/{airflow.runs(dag_id)[night]['dag_run_id']}"
@@ -286,6 +289,31 @@ def test_the_site_is_in_airflows_menu(airflow: Airflow) -> None:
     assert view["destination"] == "nav"
     assert airflow.get("plugins/importErrors")["total_entries"] == 0
     assert airflow.get("importErrors")["total_entries"] == 0
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt: chromium)")
+def test_a_person_reads_and_follows_the_site_inside_airflow(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    password = json.loads(airflow.local.passwords.read_text())["viewer"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(3 * MINUTES * 1000)
+        page.goto(airflow.url)
+        page.locator("input[name=username]").fill("viewer")
+        page.locator("input[name=password]").fill(password)
+        page.locator("button[type=submit]").click()
+        page.get_by_text("Browse").first.wait_for()
+        page.goto(f"{airflow.url}/plugin/governance")
+        site = page.frame_locator("iframe[title='Governance records']")
+        site.locator("h1").first.wait_for()
+        # The session must hold for what is opened inside the frame, not only for its first page.
+        site.locator("header a[href*='nights/index']").click()
+        for night in airflow.dates:
+            site.locator(f"main a[href*='{night}.html']").first.wait_for()
+        browser.close()
 
 
 def test_a_component_that_dies_is_noticed(tmp_path: Path) -> None:
