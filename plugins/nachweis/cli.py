@@ -76,7 +76,7 @@ def init(
     languages: Annotated[str, typer.Option(help="Languages, comma-separated.")] = "en,de,da",
     country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
 ) -> None:
-    """Draft manifests from a data file: columns, types and guessed categories to correct."""
+    """Draft manifests from a data file: columns, types, guessed meanings."""
     from nachweis.domain.manifest import Column, ModelKind
     from nachweis.domain.manifest.common import LANGUAGES
     from nachweis.engines.tables import infer_columns
@@ -164,7 +164,7 @@ def plan(
     subject: Annotated[str, typer.Argument(help="model/ID, data_set/ID or the id of a model.")],
     night: NightOption = None,
 ) -> None:
-    """Print what would be read for a subject: data sets, columns, requests, by which checks."""
+    """Print what would be read for a subject, and by which checks."""
     from nachweis.pipeline.explain import explain_plan
 
     out.print(explain_plan(_context(night), _subject(subject)), markup=False)
@@ -400,7 +400,10 @@ def finding_ack(
 
 @app.command()
 def bootstrap() -> None:
-    """Create and set up the buckets with administrator credentials, and test the store."""
+    """Create and set up the buckets, and test the store.
+
+    Needs credentials that may create buckets.
+    """
     from nachweis.storage.bootstrap import bootstrap as set_up
 
     out.print(json.dumps(set_up(_resolved()).model_dump(mode="json"), indent=2), markup=False)
