@@ -76,7 +76,7 @@ def init(
     languages: Annotated[str, typer.Option(help="Languages, comma-separated.")] = "en,de,da",
     country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
 ) -> None:
-    """Draft manifests from a data file: columns, types, guessed meanings."""
+    """Draft manifests from a data file, for a person to correct."""
     from nachweis.domain.manifest import Column, ModelKind
     from nachweis.domain.manifest.common import LANGUAGES
     from nachweis.engines.tables import infer_columns
