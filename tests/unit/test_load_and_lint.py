@@ -181,6 +181,13 @@ def test_a_broken_model_does_not_hide_the_others(world: Path) -> None:
     assert loaded.problems
 
 
+def test_an_unreadable_file_is_reported_once_and_not_by_all_that_name_it(world: Path) -> None:
+    write(world, "manifests/datasets/log.yaml", "id: [")
+    found = problems(world)
+    assert len(found) == 1
+    assert "datasets/log.yaml" in found[0]
+
+
 def test_without_an_organisation_nothing_runs(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"organisation\.yaml"):
         load_world(Settings(world=str(tmp_path), state=tmp_path))

@@ -62,12 +62,27 @@ def lint(
     return sorted(set(problems))
 
 
+_DECLARED_IN: Mapping[str, str] = {
+    "activity": "activities",
+    "data category": "activities",
+    "purpose": "activities",
+    "model": "models",
+    "data set": "data_sets",
+    "permission register": "data_sets",
+    "suite": "suites",
+}
+"""What a name stands for, to the kind of manifest that declares it."""
+
+
 class _Linter:
     def __init__(self, loaded: Loaded, checks: Mapping[str, type[Check]]) -> None:
         self.loaded = loaded
         self.world: World = loaded.world
         self.checks = checks
         self.roles = [role.id for role in self.world.organisation.roles]
+        self.unread = {
+            kind for kind, key in loaded.origins if key and key not in getattr(self.world, kind)
+        }
         self.categories = {
             category.id
             for activity in self.world.activities.values()
@@ -87,7 +102,13 @@ class _Linter:
         *,
         warning: bool = False,
     ) -> Iterator[Problem]:
-        """A problem if a name is not among the valid ones."""
+        """A problem if a name is not among the valid ones.
+
+        Nothing is said about names that a file may hold which could not be read: its own problems
+        come first.
+        """
+        if _DECLARED_IN.get(what) in self.unread:
+            return
         names = sorted(valid)
         if name is not None and name not in names:
             yield origin.problem(
