@@ -86,6 +86,13 @@ class Archive:
                 )
             found.append((entry, min(keyids)))
             previous, sequence = entry.digest, sequence + 1
+        if found and self.store.head(layout.ledger(len(found))) is None:
+            raise IntegrityError(
+                "the store's ledger is shorter than what this machine has seen of it",
+                where=layout.ledger(len(found)),
+                remedy="find out who shortened or reset the store; if you did so on purpose, "
+                f"delete {self.cache}",
+            )
         return found
 
     def _envelope(self, sequence: int) -> bytes | None:
