@@ -125,7 +125,9 @@ def test_what_was_signed_cannot_be_replaced_and_tampering_is_found(
     store.records.put(evidence, body, content_type="application/gzip")
     assert {(p.code, p.key) for p in verified().problems} == {(Code.OBJECT_OVERWRITTEN, evidence)}
 
-    client(store_administrator).delete_object(Bucket=store.records.bucket, Key=key)
+    hostile = client(store_administrator)
+    hostile.delete_bucket_policy(Bucket=store.records.bucket)
+    hostile.delete_object(Bucket=store.records.bucket, Key=key)
     assert (Code.OBJECT_DELETED, key) in {(p.code, p.key) for p in verified().problems}
 
 
