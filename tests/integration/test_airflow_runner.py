@@ -64,8 +64,9 @@ def test_progress_says_what_runs_and_how_far(twice: Twice) -> None:
     steps = re.findall(r"^\[ *[\d.]+ s\] (.*)$", twice.first.stdout, re.MULTILINE)
     for number, dag_id in enumerate(runner.DAGS, start=1):
         assert f"({number} of 3) {dag_id}" in steps
-    assert any(step.startswith("model/propensity") for step in steps)
-    assert any(step.startswith("data_set/training") for step in steps)
+    assert any(step.startswith("1/1 model/propensity ") for step in steps)
+    counted = [re.match(r"(\d)/3 data_set/", step) for step in steps]
+    assert [found.group(1) for found in counted if found] == ["1", "2", "3"]
 
 
 def test_airflows_own_noise_goes_to_a_file(twice: Twice) -> None:

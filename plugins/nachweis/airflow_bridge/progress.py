@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -12,6 +12,9 @@ from nachweis.domain.errors import NachweisError
 
 _log = logging.getLogger("nachweis.progress")
 _listeners: list[Callable[[str], None]] = []
+_planned: list[str] = []
+"""Subjects still to come, where the plan was made in this process; else empty."""
+_total = 0
 
 
 def tell(line: str) -> None:
@@ -28,6 +31,24 @@ def tell(line: str) -> None:
 def log(line: str) -> None:
     """Write to the task's log only."""
     _log.info(line)
+
+
+def expect(subjects: Sequence[str]) -> None:
+    """Note what is going to run, so that each step can say how far the night is."""
+    global _total
+    _planned[:] = subjects
+    _total = len(subjects)
+
+
+def position(subject: str) -> str:
+    """How far the night is with this subject, for example ``"3/23 "``.
+
+    A worker of a scheduler runs one task and knows of no others: there it is empty.
+    """
+    if subject not in _planned:
+        return ""
+    _planned.remove(subject)
+    return f"{_total - len(_planned)}/{_total} "
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def plan(context: Context, dag: Producer) -> list[dict[str, Any]]:
         progress.tell("signed before from the same inputs: nothing to run")
     else:
         progress.tell(f"{len(subjects)} to run{_blind(found['blind'])}")
+    progress.expect(subjects)
     shared = {"night": found["night"], "attempt": found["attempt"], "blind": found["blind"]}
     return [{"subject": subject, **shared} for subject in subjects]
 
@@ -87,9 +88,10 @@ def run_subject(subject: str, night: str, attempt: str, blind: Sequence[str]) ->
     progress.log(f"heavy libraries loaded before this task: {len(loaded())} of {len(HEAVY)}")
     from nachweis.pipeline import night as pipeline
 
-    with progress.step(f"{subject:<44}"):
+    shown = f"{progress.position(subject)}{subject}"
+    with progress.step(shown):
         result = pipeline.run_subject(night, attempt, subject, blind)
-    progress.tell(f"{subject:<44} {_outcomes(result)} in {result['seconds']:.1f} s")
+    progress.tell(f"{shown:<48} {_outcomes(result)} in {result['seconds']:.1f} s")
     return result
 
 
