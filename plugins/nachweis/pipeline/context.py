@@ -19,6 +19,8 @@ from nachweis.domain.manifest import Event
 from nachweis.domain.night import Night
 from nachweis.pipeline.load import Loaded, load_world
 from nachweis.settings import PACKAGE_ROOT, Settings
+from nachweis.storage.documents import lock_for
+from nachweis.storage.object_store import Lock
 
 if TYPE_CHECKING:
     from nachweis.engines.tables import Tables
@@ -107,6 +109,14 @@ class NightContext:
         from nachweis.storage.s3 import open_store
 
         return open_store(self.settings, "records")
+
+    def lock(self, key: str) -> Lock | None:
+        """Write protection for a new object of the records bucket."""
+        return lock_for(
+            key,
+            retention=self.settings.retention_class,
+            period=self.loaded.world.policy.retention_lock,
+        )
 
     def tables(self) -> Tables:
         """A fresh engine connection; the caller closes it."""

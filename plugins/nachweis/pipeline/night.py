@@ -29,7 +29,7 @@ from nachweis.pipeline.leaks import demand_clean
 from nachweis.pipeline.observe import observe
 from nachweis.pipeline.summary import NightSummary, message
 from nachweis.storage import layout
-from nachweis.storage.documents import lock_for, write_document
+from nachweis.storage.documents import write_document
 
 Producer = Literal["training_data_quality", "deployed_model_monitoring"]
 
@@ -225,7 +225,7 @@ def run_subject(
         found = evidence.digest()
         store_key = layout.evidence(found)
         write_document(
-            context.records, store_key, evidence.canonical(), lock=_lock(context, store_key)
+            context.records, store_key, evidence.canonical(), lock=context.lock(store_key)
         )
         result["evidence"] = found
     result["seconds"] = round(time.monotonic() - started, 2)
@@ -247,14 +247,6 @@ def _unless_blind(finding: Finding, blind: Sequence[str]) -> Finding:
 def _counts(findings: Iterable[Finding]) -> dict[str, int]:
     found = Counter(finding.outcome.value for finding in findings)
     return {outcome.value: found.get(outcome.value, 0) for outcome in Outcome}
-
-
-def _lock(context: NightContext, key: str) -> Any:
-    return lock_for(
-        key,
-        retention=context.settings.retention_class,
-        period=context.loaded.world.policy.retention_lock,
-    )
 
 
 def finish(
@@ -307,7 +299,7 @@ def finish(
         "blind": sorted(blind),
     }
     key = layout.run(str(context.night), attempt, dag, digest(document))
-    write_document(context.records, key, canonical_bytes(document), lock=_lock(context, key))
+    write_document(context.records, key, canonical_bytes(document), lock=context.lock(key))
     return {
         "night": str(context.night),
         "attempt": attempt,

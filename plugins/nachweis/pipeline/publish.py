@@ -43,8 +43,7 @@ from nachweis.pipeline.leaks import demand_clean, demand_clean_text
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.pipeline.views import views_of
 from nachweis.storage import layout
-from nachweis.storage.documents import lock_for, write_document
-from nachweis.storage.object_store import Lock
+from nachweis.storage.documents import write_document
 
 Target = Literal["record", "dossier"]
 
@@ -111,15 +110,7 @@ class _Publication:
 
     def put(self, key: str, content: bytes) -> None:
         """Write one immutable object with its protection."""
-        write_document(self.context.records, key, content, lock=self.lock(key))
-
-    def lock(self, key: str) -> Lock | None:
-        """Write protection for a key."""
-        return lock_for(
-            key,
-            retention=self.context.settings.retention_class,
-            period=self.context.loaded.world.policy.retention_lock,
-        )
+        write_document(self.context.records, key, content, lock=self.context.lock(key))
 
     def clean(self, document: Document, place: str) -> bool:
         """Whether a document may leave; otherwise it is held back and the night goes on."""
@@ -340,7 +331,7 @@ def publish(
     ledger = Ledger(
         context.records,
         open_signer(context.settings),
-        lock=work.lock,
+        lock=work.context.lock,
         anchor=open_store(context.settings, "anchor"),
     )
     recorded = archive.incidents()
@@ -352,7 +343,7 @@ def publish(
             open_incident(
                 context.records,
                 ledger,
-                work.lock,
+                work.context.lock,
                 kind=kind,
                 night=context.night,
                 identity=context.identity,
