@@ -61,8 +61,13 @@ __all__ = [
 ]
 
 ENVELOPE_CONTENT_TYPE = "application/vnd.dsse.envelope+json"
-TRIES = 12
-"""How often a writer takes the next number before it gives up."""
+TRIES = 200
+"""How often a writer takes the next number before it gives up.
+
+Each loss means that another entry was written, so the ledger grows whoever waits: the number bounds
+how many entries may overtake one writer, and has to exceed what all writers append at once."""
+LONGEST_PAUSE = 2.0
+"""Seconds; the pause after a loss is random and at most this."""
 REPEATS = 3
 """How often the same bytes are sent again to a store that does not answer."""
 
@@ -259,7 +264,8 @@ class Ledger:
                 written = result is _Put.WRITTEN
                 return Appended(parse_payload(payload), written=written, rebased=rebased)
             hint = seen = last.sequence
-            self.sleep(random.uniform(0, min(2.0, 0.05 * 2**rebased)))  # noqa: S311 - jitter
+            pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(rebased, 6))
+            self.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
         raise StoreConflictError(
             f"other writers took the next number {TRIES} times in a row",
             where=layout.LEDGER,
