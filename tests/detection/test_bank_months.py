@@ -42,9 +42,6 @@ MODEL = Subject(kind=SubjectKind.MODEL, id="deposit-propensity")
 STEPPED = ("euribor3m", "nr.employed", "emp.var.rate")
 """Columns that really moved after 2008."""
 SMALL = {"2008-10": 67, "2008-12": 10}
-LARGE = 440
-"""Calls from which 100 resamples of 2008 tell a shift of a tenth of a standard deviation from
-chance in every column."""
 STATISTICAL = (
     "error_rate_parity_held",
     "feature_distribution_stable",
@@ -181,27 +178,14 @@ def test_economic_indicators_drift_by_the_librarys_rule_in_every_later_month(
 
 
 @pytest.mark.parametrize("column", STEPPED)
-def test_economic_indicators_fail_by_persistence_in_every_later_month_with_enough_calls(
-    months: Months, bank: BankWorld, column: str
+def test_economic_indicators_fail_by_persistence_in_every_later_month_however_small(
+    months: Months, column: str
 ) -> None:
-    judged = 0
     for month in after(months, "2009-03"):
         finding = months[month]["feature_distribution_stable", column]
-        if len(bank.month(month)) < LARGE and finding.outcome is Outcome.NOT_AVAILABLE:
-            assert "Too few rows" in finding.explanation
-            continue
-        judged += 1
         assert finding.outcome is Outcome.FAIL, month
         assert finding.severity is Severity.MEDIUM
         assert int(str(value(finding, "nights_different"))) >= 2
-    assert judged >= 5
-
-
-def test_steps_in_few_values_are_seen_in_small_months_too(months: Months) -> None:
-    for month in after(months, "2009-03"):
-        for column in ("nr.employed", "emp.var.rate"):
-            finding = months[month]["feature_distribution_stable", column]
-            assert finding.outcome is Outcome.FAIL, (month, column)
 
 
 def test_a_difference_fails_on_its_second_night_and_is_told_on_its_first(months: Months) -> None:

@@ -98,6 +98,37 @@ def test_the_answer_is_repeatable_and_says_why():
     assert enough_rows(reference, 30, "wasserstein", threshold=2.0)
 
 
+def test_few_rows_are_enough_for_a_distance_that_chance_does_not_explain():
+    reference = profile_numeric(SHAPES["normal"])
+    chance = enough_rows(reference, 30, "wasserstein").smallest_detectable
+    assert chance is not None
+    assert chance > 0.1
+
+    assert not enough_rows(reference, 30, "wasserstein", distance=chance + 0.09)
+    assert enough_rows(reference, 30, "wasserstein", distance=chance + 0.11)
+    assert not enough_rows(reference, 29, "wasserstein", distance=100.0)
+
+
+def test_the_triangle_inequality_is_not_used_where_it_does_not_hold():
+    reference = profile_numeric(SHAPES["normal"])
+    assert not enough_rows(reference, 30, "psi")
+
+    assert not enough_rows(reference, 30, "psi", distance=100.0)
+
+
+@pytest.mark.parametrize("n", [30, 60, 200])
+def test_small_windows_of_an_unchanged_population_hardly_ever_get_a_verdict_of_drift(n):
+    generator = np.random.default_rng(n)
+    reference = profile_numeric(generator.normal(5, 2, 2000))
+    judged_different = 0
+    for _ in range(200):
+        tonight = drift(reference, profile_numeric(generator.normal(5, 2, n)), "wasserstein")
+        enough = enough_rows(reference, n, "wasserstein", distance=tonight.value)
+        judged_different += bool(enough) and tonight.drifted
+
+    assert judged_different <= 2
+
+
 def test_many_categories_are_resampled_too():
     reference = profile_categorical([str(i) for i in range(30_000)], [5] * 30_000)
 

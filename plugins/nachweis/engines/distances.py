@@ -78,6 +78,11 @@ class Method:
         """Whether the number is a p-value, small where the column drifted."""
         return self.rule != "at_least"
 
+    @property
+    def is_metric(self) -> bool:
+        """Whether the triangle inequality holds, as Evidently computes it: not for filled cells."""
+        return self.name in ("wasserstein", "jensenshannon")
+
     def drifted(self, value: float, threshold: float) -> bool:
         """Apply the rule.
 

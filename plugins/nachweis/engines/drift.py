@@ -37,6 +37,7 @@ from nachweis.engines.spilling import release
 
 __all__ = [
     "METHODS",
+    "SMALLEST_SAMPLE",
     "DriftResult",
     "RowsVerdict",
     "benjamini_hochberg",
@@ -60,7 +61,8 @@ _NULL_BINS = 512
 _NULL_DRAWS = 100
 _NULL_CELLS_IN_FULL = 4096
 _SMALLEST_EXPECTED = 5
-_SMALLEST_SAMPLE = 30
+SMALLEST_SAMPLE = 30
+"""Rows below which no verdict is given, whatever was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +276,25 @@ def _wasserstein_of_shares(
 
 
 def enough_rows(
-    reference: ColumnProfile, n: int, method: str, threshold: float | None = None, *, seed: int = 0
+    reference: ColumnProfile,
+    n: int,
+    method: str,
+    threshold: float | None = None,
+    *,
+    distance: float | None = None,
+    seed: int = 0,
 ) -> RowsVerdict:
     """Whether a window of ``n`` rows can tell a drift of the size of the threshold from chance.
 
     Distances grow with noise: a small window lies far from its own reference. There must be so
     many rows that the 95 % quantile of chance stays below the threshold.
+
+    Fewer rows are enough for a distance that chance does not explain. Where the distance is a
+    metric, the triangle inequality bounds what lies behind it: the distance between reference and
+    population is at least the measured one less the distance of the window from its population,
+    for which the quantile stands. If the rest still reaches the threshold, the column differs;
+    that it does *not* differ can never be said from so few rows. At least 30 rows are asked for
+    all the same, because a handful may be one batch.
 
     A p-value takes the number of rows into account itself, so only the conditions of its
     approximation are asked for: chi-square wants an expected count of at least 5 in at least 80 %
@@ -292,6 +307,7 @@ def enough_rows(
         n: Rows of the window with a finite value.
         method: The method that is used.
         threshold: The limit; None takes Evidently's default.
+        distance: What was measured, to accept fewer rows for a large distance.
         seed: Seed of the resampling.
 
     Returns:
@@ -307,15 +323,21 @@ def enough_rows(
         return _enough_for_chi_square(reference, n)
     if chosen.is_p_value:
         smaller = min(n, reference.valid)
-        reason = f"{smaller} rows on the smaller side, {_SMALLEST_SAMPLE} are needed"
-        return RowsVerdict(smaller >= _SMALLEST_SAMPLE, None, reason)
+        reason = f"{smaller} rows on the smaller side, {SMALLEST_SAMPLE} are needed"
+        return RowsVerdict(smaller >= SMALLEST_SAMPLE, None, reason)
     limit = chosen.threshold if threshold is None else threshold
     quantile = null_quantile(reference, n, method, seed=seed)
     reason = (
         f"at {n} rows chance alone reaches {quantile:.3g} in one of 20 windows, "
         f"the threshold is {limit:.3g}"
     )
-    return RowsVerdict(quantile < limit, quantile, reason)
+    beyond = (
+        chosen.is_metric
+        and n >= SMALLEST_SAMPLE
+        and distance is not None
+        and distance - quantile >= limit
+    )
+    return RowsVerdict(quantile < limit or beyond, quantile, reason)
 
 
 def _enough_for_chi_square(reference: ColumnProfile, n: int) -> RowsVerdict:

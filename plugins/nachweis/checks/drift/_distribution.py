@@ -133,7 +133,7 @@ def _compare(inputs: Inputs, column: Compared, seen: Observations, too_few: str)
         method = choose_method(reference, current) if wanted == "auto" else wanted
         limit = inputs.param(f"{reference.kind}_threshold") or None
         result = drift(reference, current, method, limit)
-        rows = enough_rows(reference, current.valid, method, limit)
+        rows = enough_rows(reference, current.valid, method, limit, distance=result.value)
     except UndefinedError as undefined:
         return Comparison(column.name, reason=undefined.what)
     if too_few:

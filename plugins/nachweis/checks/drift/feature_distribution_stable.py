@@ -27,9 +27,10 @@ class FeatureDistributionStable(Check):
         (Wasserstein in standard deviations of the reference, 0 or more, or Jensen-Shannon, 0 to
         0.83, limit 0.1). p-values of all features are corrected together (Benjamini-Hochberg). A
         column fails if the corrected rule is met, there are enough rows (the model's ``min_rows``,
-        and so many that chance alone stays below the limit in resamples of the reference), and the
-        difference is persistent (policy: default 2 of 3 judged nights). Undefined without values
-        on either side. The library's own verdict is always reported as ``drifted``.
+        and so many that chance alone stays below the limit in resamples of the reference, unless
+        the distance exceeds the limit by more than chance), and the difference is persistent
+        (policy: default 2 of 3 judged nights). Undefined without values on either side. The
+        library's own verdict is always reported as ``drifted``.
     Leaves out: Nulls, infinities and new categories, which are measured by
         missing_share_stable. Dates, nested values and free text. Changes in how features depend
         on each other. Windows that were widened overlap, so their nights are not independent.

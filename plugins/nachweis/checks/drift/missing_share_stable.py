@@ -13,7 +13,7 @@ from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Para
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import ModelKind
 from nachweis.domain.observation import ColumnProfile, Observations, PastFinding, Request
-from nachweis.engines.drift import benjamini_hochberg, unseen
+from nachweis.engines.drift import SMALLEST_SAMPLE, benjamini_hochberg, unseen
 from nachweis.engines.intervals import newcombe_interval, two_proportion_p_value, wilson_interval
 
 _Z95 = 1.959963984540054
@@ -43,9 +43,11 @@ class MissingShareStable(Check):
         test, corrected for all shares of the model (Benjamini-Hochberg), gives less than
         ``significance``. It fails if it differs persistently (policy: default 2 of 3 judged
         nights). There are too few rows for a verdict below the model's ``min_rows``, or where the
-        95 % interval of a share would be wider than ``min_difference`` to either side. Undefined
-        without rows. Source: this project; Newcombe (1998) and Benjamini and Hochberg (1995) for
-        interval and correction.
+        95 % interval of a share would be wider than ``min_difference`` to either side, unless the
+        whole interval of the change lies beyond ``min_difference`` in 30 rows or more. Undefined
+        without rows.
+        Source: this project; Newcombe (1998) and Benjamini and Hochberg (1995) for interval and
+        correction.
     Leaves out: Values that stand for missing without being null, such as -1 or "unknown". New
         values of numbers. Free text, dates and nested values.
     """
@@ -102,6 +104,13 @@ class MissingShareStable(Check):
             Outcome.FAIL,
             tables(_regions(400, 0), _regions(400, 60)),
             history=differed("region"),
+        ),
+        Example(
+            "nearly all values missing in a small window on two nights",
+            Outcome.FAIL,
+            tables(_incomes(400, 20, seed=1), _incomes(60, 50, seed=2)),
+            model={"current": {"min_rows": 30, "extend_to": "P1D"}},
+            history=differed("income"),
         ),
         Example(
             "ten rows",
@@ -208,7 +217,14 @@ class _Share:
         """Whether so many rows could show the smallest change that counts."""
         share = min(self.before + smallest, 0.5)
         error = math.sqrt(share * (1 - share) * (1 / self.n + 1 / self.n_before))
-        return _Z95 * error <= smallest
+        return _Z95 * error <= smallest or self.surely_moved(smallest)
+
+    def surely_moved(self, smallest: float) -> bool:
+        """Whether the whole interval of the change lies beyond the smallest that counts."""
+        if min(self.n, self.n_before) < SMALLEST_SAMPLE:
+            return False
+        low, high = self.interval()
+        return low > smallest or high < -smallest
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the difference."""
