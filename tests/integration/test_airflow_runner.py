@@ -27,11 +27,12 @@ pytestmark = [pytest.mark.airflow, pytest.mark.store]
 
 @dataclass
 class Twice:
-    """The same night run two times, and whom it told."""
+    """The same night run again and again, and whom it told."""
 
     state: Path
     first: subprocess.CompletedProcess[str]
     again: subprocess.CompletedProcess[str]
+    siteless: subprocess.CompletedProcess[str]
     mailbox: Mailbox
     webhook: Webhook
 
@@ -47,7 +48,13 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twice]:
         )
         first = bridge("runner", "nightly", "--date", NIGHTS[1], env=env)
         again = bridge("runner", "nightly", "--date", NIGHTS[1], "--fail-on", "high", env=env)
-        yield Twice(state, first, again, mailbox, webhook)
+        site = state / "site"
+        kept = site.rename(state / "kept")
+        site.write_text("a file where the folder belongs")
+        siteless = bridge("runner", "nightly", "--date", NIGHTS[1], env=env)
+        site.unlink()
+        kept.rename(site)
+        yield Twice(state, first, again, siteless, mailbox, webhook)
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> str:
@@ -87,6 +94,12 @@ def test_a_second_run_of_the_same_night_changes_nothing_and_says_so(twice: Twice
     ]
     assert sequences[0] == sequences[1]
     assert "training_data_meets_suite" in twice.again.stdout
+
+
+def test_a_site_that_cannot_be_written_is_told_and_leaves_the_night_signed(twice: Twice) -> None:
+    assert twice.siteless.returncode == runner.SIGNED, lines(twice.siteless)
+    assert "NOT UP TO DATE" in twice.siteless.stdout
+    assert "NOT UP TO DATE" not in twice.first.stdout
 
 
 def test_fail_on_turns_an_open_finding_into_exit_code_1(twice: Twice) -> None:

@@ -425,9 +425,9 @@ def run_night(night: str, progress: Callable[[str], None] = lambda _: None) -> N
     summary = publish(night, prepare_records(night))
     try:
         render(night, summary)
-    except NachweisError as error:
-        # The night is signed and stays so; only the pages lag behind.
-        summary["site_problem"] = str(error)
+    except Exception as error:  # noqa: BLE001 - signed and stays so; only the pages lag behind
+        known = isinstance(error, NachweisError)
+        summary["site_problem"] = str(error) if known else f"{type(error).__name__} while rendering"
     return NightSummary.model_validate(summary)
 
 
