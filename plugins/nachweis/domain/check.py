@@ -332,6 +332,49 @@ class Needs:
         "'contact_permission' (register) and 'subject_key' of the scoring log",
     )
 
+    TIME = Need(
+        "time",
+        lambda inputs: inputs.data_set.time is not None,
+        "'time': the column that places a row in time",
+    )
+    NIGHTLY = Need(
+        "nightly",
+        lambda inputs: inputs.rows_in_question.window == "night",
+        "'{date}' in the location (one partition per night), or the 'time' column of a log",
+    )
+    ROW_IDENTITY = Need(
+        "row_identity",
+        lambda inputs: (
+            inputs.data_set.field(FieldRole.KEY) is not None
+            or (inputs.data_set.subject_key is not None and inputs.data_set.time is not None)
+        ),
+        "'fields.key' (one value per row), or 'subject_key' and 'time'",
+    )
+    LOG = Need(
+        "log",
+        lambda inputs: (inputs.data("scoring_log") or inputs.data("dialogues")) is not None,
+        "'data.scoring_log' or, for dialogues, 'data.dialogues' of the model",
+    )
+    TRAINING = Need(
+        "training",
+        lambda inputs: inputs.data("training") is not None,
+        "'data.training' of the model",
+    )
+    TRAINING_LABEL = Need(
+        "training_label",
+        lambda inputs: any(
+            inputs.world.data_sets[key].field(FieldRole.LABEL)
+            for key in inputs.model.data.training
+            if key in inputs.world.data_sets
+        ),
+        "'fields.label' of a training set of the model",
+    )
+    HELD_OUT = Need(
+        "held_out",
+        lambda inputs: (inputs.data("evaluation") or inputs.data("reference")) is not None,
+        "'data.evaluation' or 'data.reference' of the model",
+    )
+
     @classmethod
     def all(cls) -> list[Need]:
         """Every need, by name."""

@@ -65,6 +65,10 @@ class DataUnavailableError(DataError):
     """A data set could not be reached; trying again may help."""
 
 
+class NotDeliveredError(DataError):
+    """There is no file where a data set, or the night's part of it, should lie."""
+
+
 class BudgetExceededError(NachweisError):
     """A task sent more queries to a data set's window than the plan allows."""
 

@@ -400,11 +400,12 @@ T = TypeVar("T")
 class Missing:
     """A request that could not be executed, with the reason; falsy."""
 
-    __slots__ = ("reason", "retriable")
+    __slots__ = ("absent", "reason", "retriable")
 
-    def __init__(self, reason: str, *, retriable: bool = False) -> None:
+    def __init__(self, reason: str, *, retriable: bool = False, absent: bool = False) -> None:
         self.reason = reason
         self.retriable = retriable
+        self.absent = absent
 
     def __bool__(self) -> bool:
         return False
@@ -459,6 +460,11 @@ class Observations:
     def missing(self) -> Sequence[tuple[str, str]]:
         """Names and reasons of requests that could not be executed."""
         return [(k, v.reason) for k, v in self._results.items() if isinstance(v, Missing)]
+
+    def not_delivered(self, name: str) -> bool:
+        """Whether a request failed because there is no file at all, not because one is broken."""
+        result = self._results.get(name)
+        return isinstance(result, Missing) and result.absent
 
     @property
     def windows(self) -> Mapping[Source, WindowFacts]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from nachweis.domain.errors import DataError
+from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.manifest import DataSet
 
 Format = Literal["parquet", "csv", "jsonl"]
@@ -115,7 +115,7 @@ def locate(
     where = f"data set {data_set.id}"
     location = f"{where}, {', '.join(data_set.locations)}"
     if not found:
-        raise DataError(
+        raise NotDeliveredError(
             f"there is no file{_for_nights(data_set, nights)}",
             where=location,
             remedy="check the location in the manifest and that the file has been delivered",

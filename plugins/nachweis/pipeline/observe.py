@@ -11,7 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from nachweis.domain.errors import BudgetExceededError, DataError, DataUnavailableError
+from nachweis.domain.errors import (
+    BudgetExceededError,
+    DataError,
+    DataUnavailableError,
+    NotDeliveredError,
+)
 from nachweis.domain.manifest import Model
 from nachweis.domain.manifest.model import CurrentWindow
 from nachweis.domain.manifest.suite import Suite
@@ -220,7 +225,11 @@ def _attempt(action: Callable[[], Any]) -> Any:
 
 def _missing(error: DataError) -> Missing:
     reason = f"{error.where}: {error.what}" if error.where else error.what
-    return Missing(reason, retriable=isinstance(error, DataUnavailableError))
+    return Missing(
+        reason,
+        retriable=isinstance(error, DataUnavailableError),
+        absent=isinstance(error, NotDeliveredError),
+    )
 
 
 def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from nachweis.domain.manifest.activity import Art9
-from nachweis.domain.manifest.common import ColumnName, Id, Manifest, RoleRef, Text
+from nachweis.domain.manifest.common import ColumnName, Id, Manifest, Period, RoleRef, Text
 
 
 class DataSetRole(StrEnum):
@@ -59,6 +59,9 @@ class Column(Manifest):
     """Whether models read it as an input."""
     personal_default: bool = True
     """Whether published numbers about it are treated as numbers about people."""
+    known_at: ColumnName | None = None
+    """Column that says when this row's value became known; a model's input must not be known only
+    after the row's own time."""
     description: Text | None = None
 
 
@@ -160,6 +163,8 @@ class DataSet(Manifest):
     time: TimeColumn | None = None
     fields: dict[FieldRole, ColumnName] = {}
     """Meaning to column name, for example {score: p_buy, prediction: selected}."""
+    max_age: Period | None = None
+    """How old the newest row may be at the end of a night, for example P1D or P12M."""
     purposes: list[Id] = []
     """Purpose tags: for which declared purposes these data may be used."""
     permission: PermissionRule | None = None
@@ -179,6 +184,7 @@ class DataSet(Manifest):
                 "time.column": self.time.column if self.time else None,
                 "subject_key.column": self.subject_key.column if self.subject_key else None,
                 **{f"fields.{role.value}": column for role, column in self.fields.items()},
+                **{f"columns.{c.name}.known_at": c.known_at for c in self.columns},
             }
             for field, column in used.items():
                 if column is not None and column not in names:
