@@ -13,6 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nachweis.domain.errors import LeakError
+from nachweis.domain.patterns import (
+    LeakKind,
+    hits,
+    is_cpr_date,
+    is_tax_id,
+    tax_id_check_digit,
+)
 from nachweis.storage.leak_gate import (
     Exemption,
     Leak,
@@ -20,13 +27,6 @@ from nachweis.storage.leak_gate import (
     require_clean,
     scan,
     scan_text,
-)
-from nachweis.storage.leak_patterns import (
-    LeakKind,
-    hits,
-    is_cpr_date,
-    is_tax_id,
-    tax_id_check_digit,
 )
 
 SAMPLES = [

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from nachweis.domain.errors import LeakError
-from nachweis.storage.leak_patterns import LeakKind, hits
+from nachweis.domain.patterns import LeakKind, hits, normalised
 from nachweis.storage.rendered_text import visible_pieces
 
 SHORTEST_PLANTED = 4
@@ -206,7 +206,7 @@ class _Known:
     @classmethod
     def of(cls, allowed: Collection[str], planted: Collection[str]) -> _Known:
         kept = {item for item in planted if len(item.strip()) >= SHORTEST_PLANTED}
-        texts = frozenset(allowed) | {_normalised(item) for item in allowed}
+        texts = frozenset(allowed) | {normalised(item) for item in allowed}
         return cls(texts, frozenset(kept), tuple(sorted(_folded(item) for item in kept)))
 
 
@@ -256,7 +256,7 @@ def _kinds(value: str | int, known: _Known, depth: int = 0) -> Iterator[LeakKind
         return
     if value in known.allowed:
         return
-    text = _normalised(value)
+    text = normalised(value)
     if text in known.allowed:
         return
     if known.folded and _has_planted(text, known):
@@ -284,22 +284,11 @@ def _stands_alone(item: str, text: str) -> bool:
     return re.search(rf"(?<![^\W_]){re.escape(item)}(?![^\W_])", text) is not None
 
 
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-_SPACES = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
-
-
-def _normalised(text: str) -> str:
-    """One form for the many ways to write the same characters."""
-    if text.isascii():
-        return text
-    return _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
-
-
 def _folded(text: str) -> str:
     """A form for comparison with planted identifiers: without case and accents."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", _normalised(text).casefold())
+    plain = unicodedata.normalize("NFKD", normalised(text).casefold())
     return "".join(char for char in plain if not unicodedata.combining(char))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -36,11 +37,29 @@ _DATE = re.compile(
 )
 
 
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+_SPACES = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+
+
+def normalised(text: str) -> str:
+    """One form for the many ways to write the same characters.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text in compatibility form, without invisible characters and unusual spaces.
+    """
+    if text.isascii():
+        return text
+    return _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+
+
 def hits(text: str) -> Iterator[Hit]:
     """Everything in a text that looks like personal data.
 
     Args:
-        text: Normalised text (see :func:`nachweis.storage.leak_gate.scan_text`).
+        text: Normalised text (see :func:`normalised`).
 
     Yields:
         Hits; they may overlap.
@@ -97,27 +116,36 @@ def _phones(text: str) -> Iterator[Hit]:
         if length := _phone_length(match.group(), "DE"):
             yield LeakKind.PHONE, match.start(), match.start() + length
     for match in _DANISH.finditer(text):
-        if not _YEARS.fullmatch(match.group()) and _valid_phone(match.group(), "DK"):
+        if not _YEARS.fullmatch(match.group()) and is_phone(match.group(), "DK"):
             yield LeakKind.PHONE, match.start(), match.end()
     for match in _DANISH_BARE.finditer(text):
         # Eight bare digits are far more often a count or a compact date than a Danish number.
         alone = match.group() == text.strip() and not _compact_date(match.group())
         named = _PHONE_WORD.search(text[max(0, match.start() - 20) : match.start()]) is not None
-        if (alone or named) and _valid_phone(match.group(), "DK"):
+        if (alone or named) and is_phone(match.group(), "DK"):
             yield LeakKind.PHONE, match.start(), match.end()
 
 
 def _phone_length(candidate: str, region: str | None) -> int:
     """Length of the number that a candidate begins with; trailing groups may belong to the text."""
     while len(candidate) >= 8:
-        if _valid_phone(candidate, region):
+        if is_phone(candidate, region):
             return len(candidate)
         shorter = re.sub(r"[ ()/.\-\u2011]+\d+$", "", candidate)
         candidate = shorter if shorter != candidate else ""
     return 0
 
 
-def _valid_phone(number: str, region: str | None) -> bool:
+def is_phone(number: str, region: str | None) -> bool:
+    """Whether the numbering plan holds a telephone number.
+
+    Args:
+        number: The number as written.
+        region: Country it was written for; None for an international form.
+
+    Returns:
+        Whether it can be dialled by the plan.
+    """
     try:
         parsed = phonenumbers.parse(re.sub(r"^00", "+", number), region)
     except phonenumbers.NumberParseException:
@@ -143,7 +171,7 @@ def _compact_date(digits: str) -> bool:
 _IBAN = re.compile(
     r"(?<![A-Za-z0-9])(?=([A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]){11,40}))", re.IGNORECASE | re.ASCII
 )
-_IBAN_LENGTHS = {
+IBAN_LENGTHS = {
     code: length
     for length, codes in {
         15: "NO",
@@ -171,8 +199,8 @@ _IBAN_LENGTHS = {
 def _ibans(text: str) -> Iterator[Hit]:
     for match in _IBAN.finditer(text):
         candidate = match.group(1)
-        end = _end_of(candidate, _IBAN_LENGTHS.get(candidate[:2].upper(), 0))
-        if end and _mod_97(re.sub(r"[ \-]", "", candidate[:end]).upper()) == 1:
+        end = _end_of(candidate, IBAN_LENGTHS.get(candidate[:2].upper(), 0))
+        if end and mod_97(re.sub(r"[ \-]", "", candidate[:end]).upper()) == 1:
             yield LeakKind.IBAN, match.start(), match.start() + end
 
 
@@ -187,7 +215,15 @@ def _end_of(candidate: str, length: int) -> int:
     return 0
 
 
-def _mod_97(iban: str) -> int:
+def mod_97(iban: str) -> int:
+    """Remainder that proves an IBAN (ISO 13616, ISO 7064 MOD 97-10): 1 for a valid one.
+
+    Args:
+        iban: Upper-case letters and digits without separators.
+
+    Returns:
+        The remainder.
+    """
     return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97
 
 
@@ -211,12 +247,20 @@ def _cards(text: str) -> Iterator[Hit]:
             if not end or text[match.start() + end : match.start() + end + 1].isalnum():
                 continue
             digits = re.sub(r"\D", "", candidate[:end])
-            if _ISSUED.fullmatch(digits) and _luhn(digits):
+            if _ISSUED.fullmatch(digits) and is_luhn(digits):
                 yield LeakKind.CARD, match.start(), match.start() + end
                 break
 
 
-def _luhn(digits: str) -> bool:
+def is_luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of ISO/IEC 7812-1 (Luhn).
+
+    Args:
+        digits: Digits only.
+
+    Returns:
+        Whether it is.
+    """
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 else 1)
