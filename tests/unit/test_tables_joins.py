@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nachweis.domain.errors import DataError
-from nachweis.domain.observation import GroupedCounts, Join, Overlap, OverlapCounts, Source
+from nachweis.domain.observation import (
+    GroupedCounts,
+    Join,
+    Overlap,
+    OverlapCounts,
+    Sample,
+    Source,
+)
 from tests.unit.data_worlds import data_set, memory_tables_of
 
 LEFT, RIGHT = Source("left"), Source("right")
@@ -322,3 +329,35 @@ def test_a_joined_column_may_not_hide_one_that_exists(tmp_path: Path):
         pytest.raises(DataError, match="exists already"),
     ):
         tables.grouped(request)
+
+
+def test_columns_of_two_other_data_sets_can_be_laid_beside(tmp_path: Path):
+    rows = {
+        "left": {
+            "k": ["a", "b", "c", None],
+            "p": ["x", "y", "x", "x"],
+            "use": [True] * 3 + [False],
+        },
+        "right": {"k": [hashed("a"), hashed("c")], "y": [1, 0]},
+        "people": {"p": ["x", "x", "y"], "g": ["f", "m", "m"]},
+    }
+    joins = (
+        Join(RIGHT, ("k", "k"), (("label", "y"),)),
+        Join(Source("people"), ("p", "p"), (("group", "g"),)),
+    )
+    people = declared("people", {"p": "string", "g": "string"})
+    with memory_tables_of(
+        rows,
+        tmp_path,
+        data_set("left", subject_key={"column": "p"}),
+        hashed_set(),
+        people,
+        environment={"ERASURE_KEY": SECRET},
+    ) as tables:
+        request = GroupedCounts(
+            "c", LEFT, {"g": "group", "y": "label"}, where=lambda t: t.use, join=joins
+        )
+        assert tables.grouped(request).rows == {("m", 1): 1, ("m", None): 1, ("m", 0): 1}
+        sample = tables.sample(Sample("s", LEFT, ("group", "label"), 10, join=joins))
+        pairs = sorted(zip(sample["group"], map(str, sample["label"]), strict=True))
+        assert pairs == [("m", "0.0"), ("m", "1.0"), ("m", "nan"), ("m", "nan")]

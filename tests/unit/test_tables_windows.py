@@ -332,3 +332,20 @@ def test_tables_in_memory_have_windows_and_declared_types(tmp_path: Path):
         assert ids(tables, NIGHT) == [1]
         assert tables.schema(NIGHT) == {"id": "integer", "at": "timestamp", "empty": "number"}
         assert tables.versions(["log"]) == {"log": "unpinned"}
+
+
+def test_a_span_reads_only_the_partitions_it_touches(tmp_path: Path):
+    for day in range(1, 7):
+        at = pa.array([dt.datetime(2026, 3, day, hour) for hour in (1, 20)], pa.timestamp("us"))
+        parquet(tmp_path / f"log-2026-03-0{day}.parquet", {"id": [day, day * 10], "at": at})
+    logs = data_set(location="log-{date}.parquet", **TIMED)
+    start = dt.datetime(2026, 3, 2, 12, tzinfo=BERLIN)
+    span = Source("log", "span", (start, start + dt.timedelta(days=2)))
+    with tables_of(tmp_path, logs, night="2026-03-06") as tables:
+        assert ids(tables, span) == [3, 4, 20, 30]
+        assert tables.facts(span).rows == 4
+        sent = " ".join(entry.sql for entry in tables.log.entries)
+        assert "2026-03-04.parquet" in sent
+        assert "2026-03-01.parquet" not in sent
+        assert "2026-03-05.parquet" not in sent
+        assert {entry.source for entry in tables.log.entries} == {"log:2026-03-02/2026-03-04"}

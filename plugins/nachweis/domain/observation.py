@@ -7,6 +7,7 @@ counts, profiles and verdicts; they never leave the worker.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Expression = Callable[[Any], Any]
 """A function from an Ibis table to an Ibis expression; checks never import Ibis themselves."""
 
-WindowName = Literal["night", "current", "whole"]
+WindowName = Literal["night", "current", "whole", "span"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,22 @@ class Source:
     Attributes:
         data_set: Id of a declared data set.
         window: ``night`` = the rows of the night; ``current`` = the model's declared current
-            window, extended as declared when it holds too few rows; ``whole`` = all rows.
+            window, extended as declared when it holds too few rows; ``whole`` = all rows;
+            ``span`` = the rows of ``span`` (all rows, where the data set knows no times).
+        span: First moment and first moment after it, aware, for the window ``span``.
     """
 
     data_set: str
     window: WindowName = "whole"
+    span: tuple[dt.datetime, dt.datetime] | None = None
+
+    @property
+    def label(self) -> str:
+        """Name in logs and evidence: ``data-set:window``, with the dates of a span."""
+        if self.span is None:
+            return f"{self.data_set}:{self.window}"
+        start, end = self.span
+        return f"{self.data_set}:{start.date()}/{end.date()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,13 @@ class Join:
     time: str | None = None
 
 
+def joins_of(join: Join | tuple[Join, ...] | None) -> tuple[Join, ...]:
+    """None, one join or several, as several."""
+    if join is None:
+        return ()
+    return (join,) if isinstance(join, Join) else join
+
+
 @dataclass(frozen=True, slots=True)
 class GroupedCounts(Request):
     """Row counts per combination of keys; requests with the same keys and filter share a query.
@@ -89,7 +108,8 @@ class GroupedCounts(Request):
         by: Key name to column name or expression (of the joined table, where there is a join).
         where: Optional row filter on the source, applied before the join.
         sums: Optional further sums per group, by name.
-        join: Optional columns of another data set, for outcomes that arrive by key.
+        join: Optional columns of another data set, for outcomes that arrive by key; or several
+            such joins, each by a key column of the source.
 
     Result: :class:`CountTable`.
     """
@@ -97,7 +117,12 @@ class GroupedCounts(Request):
     by: Mapping[str, str | Expression]
     where: Expression | None = None
     sums: Mapping[str, Expression] = field(default_factory=dict)
-    join: Join | None = None
+    join: Join | tuple[Join, ...] | None = None
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """The joins, in order."""
+        return joins_of(self.join)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +181,24 @@ class SchemaOf(Request):
 class Sample(Request):
     """Rows chosen by a seeded hash of the key; never leaves the worker.
 
+    Attributes:
+        columns: Columns wanted; with ``join`` also the new names of joined ones.
+        n: Rows wanted at most.
+        seed: Chooses among samples.
+        join: Optional columns of other data sets, as in :class:`GroupedCounts`.
+
     Result: mapping of column name to a NumPy array.
     """
 
     columns: tuple[str, ...]
     n: int
     seed: int = 0
+    join: Join | tuple[Join, ...] | None = None
+
+    @property
+    def joins(self) -> tuple[Join, ...]:
+        """The joins, in order."""
+        return joins_of(self.join)
 
 
 @dataclass(frozen=True, slots=True)

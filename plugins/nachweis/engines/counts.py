@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nachweis.domain.errors import DataError
-from nachweis.domain.observation import CountTable, Expression, GroupedCounts, Missing, Source
+from nachweis.domain.observation import (
+    CountTable,
+    Expression,
+    GroupedCounts,
+    Join,
+    Missing,
+    Source,
+)
 from nachweis.engines.aggregates import bind, deterministic, plain
 from nachweis.engines.duck import Session
 from nachweis.engines.joins import Joiner, Side
@@ -67,22 +74,37 @@ class Counter:
 
     def _table(self, request: GroupedCounts, left: Side) -> Any:
         """What a request counts in: the source, or the source with joined columns."""
-        join = request.join
-        if join is None:
-            return left.table
-        right = self._side(join.other)
-        identity = (
-            request.source,
-            structure(request.where, left.table),
-            join.other,
-            structure(join.where, right.table),
-            join.key,
-            join.columns,
-            join.time,
-        )
-        if identity not in self._joined:
-            self._joined[identity] = self._joiner.joined(left, request.where, join, right)
-        return self._joined[identity]
+        return self.joined(left, request.source, request.where, request.joins).table
+
+    def joined(
+        self, left: Side, source: Source, where: Expression | None, joins: Sequence[Join]
+    ) -> Side:
+        """A source with joined columns; built once per filter and joins.
+
+        Args:
+            left: The opened source.
+            source: The source.
+            where: Filter on it, applied before the first join.
+            joins: What to lay beside it, in order.
+
+        Returns:
+            The side itself where there is nothing to join.
+
+        Raises:
+            DataError: If a column is missing, or a new name exists already, or a secret is not set.
+        """
+        identity: tuple[Any, ...] = (source, structure(where, left.table))
+        for number, join in enumerate(joins):
+            right = self._side(join.other)
+            filtered = structure(join.where, right.table)
+            identity = (*identity, join.other, filtered, join.key, join.columns, join.time)
+            if identity not in self._joined:
+                self._joined[identity] = self._joiner.joined(
+                    left, where if number == 0 else None, join, right
+                )
+            types = {new: right.type_of(column) for new, column in join.columns}
+            left = replace(left, table=self._joined[identity], types={**left.types, **types})
+        return left
 
 
 @dataclass
@@ -110,7 +132,7 @@ def _prepare(
     request: GroupedCounts, table: Any
 ) -> tuple[Any, dict[str, Any], dict[str, Any]] | Missing:
     rows = table
-    if request.where is not None and request.join is None:
+    if request.where is not None and not request.joins:
         condition = bind(request.where, table)
         if isinstance(condition, Missing):
             return condition
@@ -130,11 +152,17 @@ def _prepare(
 
 def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable | Missing]:
     """Results of a group's requests by position."""
-    names = [f"k{i}" for i in range(len(group.keys))]
+    names = [f"nachweis_k{i}__" for i in range(len(group.keys))]
     metrics = {"n": group.table.count()}
     metrics |= {f"s{i}": value for i, value in enumerate(group.sums.values())}
-    by = dict(zip(names, group.keys, strict=True))
-    query = group.table.aggregate(by=[value.name(name) for name, value in by.items()], **metrics)
+    by = [value.name(name) for name, value in zip(names, group.keys, strict=True)]
+    if any(_in_stages(value) for value in group.keys):
+        # Window functions and unnested lists are columns first; they cannot stand in GROUP BY.
+        staged = group.table.mutate(*by)
+        metrics["n"] = staged.count()
+        query = staged.aggregate(by=names, **metrics)
+    else:
+        query = group.table.aggregate(by=by, **metrics)
     try:
         sql = session.backend.compile(query)
         found = session.query(sql, side.label, "grouped", where=side.where)
@@ -155,6 +183,13 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         position: CountTable(keys, rows, {name: totals[sums[name]] for name in sums})
         for position, keys, sums in group.members
     }
+
+
+def _in_stages(value: Any) -> bool:
+    """Whether a key must be computed before rows are grouped by it."""
+    from ibis.expr import operations as ops
+
+    return bool(value.op().find((ops.WindowFunction, ops.Unnest)))
 
 
 def _key(value: Any) -> Any:

@@ -15,12 +15,12 @@ from nachweis.engines.bases import Base, Bases
 from nachweis.engines.duck import Session, literal, quote
 from nachweis.engines.moments import zone_of
 from nachweis.engines.text_tables import FILE_COLUMN
-from nachweis.engines.windows import Span, choose, night_span, spans, within
+from nachweis.engines.windows import Span, choose, night_span, span_between, spans, within
 
 
 def label_of(source: Source) -> str:
     """Label of a source in the query log: ``data-set:window``."""
-    return f"{source.data_set}:{source.window}"
+    return source.label
 
 
 def place_of(source: Source) -> str:
@@ -123,7 +123,7 @@ class WindowOpener:
     def _open_new(self, source: Source, current: CurrentWindow) -> Opened:
         data_set = self._world.data_sets[source.data_set]
         label = label_of(source)
-        candidates = self._spans(source.window, data_set, current)
+        candidates = self._spans(source, data_set, current)
         nights = candidates[-1].nights if candidates else None
         base = self._bases.open(data_set, nights, label)
         conditions = [self._condition(data_set, base, span) for span in candidates]
@@ -140,10 +140,13 @@ class WindowOpener:
             return opened
         return self._opened_as(base, conditions[0], candidates[0], label, data_set)
 
-    def _spans(self, window: str, data_set: DataSet, current: CurrentWindow) -> list[Span]:
+    def _spans(self, source: Source, data_set: DataSet, current: CurrentWindow) -> list[Span]:
         """Spans of time to choose from; none where the window is all rows."""
+        window = source.window
         if window == "whole" or (data_set.time is None and not data_set.partitioned_by_night):
             return []
+        if source.span is not None:
+            return [span_between(*source.span, self._night)]
         return [night_span(self._night)] if window == "night" else spans(self._night, current)
 
     def _condition(self, data_set: DataSet, base: Base, span: Span) -> str:

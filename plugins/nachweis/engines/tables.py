@@ -210,11 +210,13 @@ class Tables:
         Raises:
             DataError: If the source cannot be read at all.
         """
-        counter = self._counters.setdefault(
+        return self._counter(current).count(requests)
+
+    def _counter(self, current: CurrentWindow | None) -> Counter:
+        return self._counters.setdefault(
             current,
             Counter(self._session, self._joiner, lambda source: self._side(source, current)),
         )
-        return counter.count(requests)
 
     def profile(
         self,
@@ -367,11 +369,15 @@ class Tables:
                 where=where,
                 remedy="declare 'fields.key' or 'subject_key'",
             )
+        side = self._side(request.source, current)
+        if request.joins:
+            counter = self._counter(current)
+            side = counter.joined(side, request.source, None, request.joins)
         for column in (key, *request.columns):
-            opened.type_of(column, where)
+            side.type_of(column)
         return read_sample(
             self._session,
-            opened.view,
+            side.table.get_name() if request.joins else opened.view,
             key,
             request.columns,
             request.n,

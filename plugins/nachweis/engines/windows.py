@@ -17,7 +17,7 @@ AWARE_TIMES = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of local time that ends with the night.
+    """A stretch of time, as a rule one that ends with the night.
 
     Attributes:
         start: First moment, aware.
@@ -33,6 +33,14 @@ class Span:
 def night_span(night: Night) -> Span:
     """The night itself."""
     return Span(night.start, night.end, (night.date,))
+
+
+def span_between(start: dt.datetime, end: dt.datetime, night: Night) -> Span:
+    """A stretch between two aware moments, with the calendar dates it touches."""
+    first = start.astimezone(night.zone).date()
+    last = (end - dt.timedelta(microseconds=1)).astimezone(night.zone).date()
+    days = (last - first).days
+    return Span(start, end, tuple(first + dt.timedelta(days=day) for day in range(days + 1)))
 
 
 def spans(night: Night, current: CurrentWindow) -> list[Span]:

@@ -36,7 +36,10 @@ def explain_plan(context: NightContext, subject: Subject) -> str:
     shared: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for check_id, requests in planned.requests.items():
         for request in requests:
-            place = (request.source.data_set, request.source.window)
+            place = (
+                request.source.data_set,
+                request.source.label.removeprefix(f"{request.source.data_set}:"),
+            )
             users = shared[place][_describe(request)]
             if check_id not in users:
                 users.append(check_id)
@@ -58,7 +61,8 @@ def _describe(request: Request) -> str:
     if isinstance(request, Profile):
         return f"profile of {request.column}"
     if isinstance(request, GroupedCounts):
-        join = f" joined with {request.join.other.data_set}" if request.join else ""
+        others = " and ".join(join.other.data_set for join in request.joins)
+        join = f" joined with {others}" if others else ""
         return f"counts by {', '.join(request.by)}{join}"
     if isinstance(request, Overlap):
         return f"rows with a partner in {request.other.data_set} by {request.key[0]}"

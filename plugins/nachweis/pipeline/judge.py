@@ -23,6 +23,7 @@ from nachweis.domain.observation import (
     Observations,
     Overlap,
     Request,
+    Sample,
 )
 
 _PACKAGE = Path(registry.__file__).parent
@@ -55,8 +56,8 @@ class SubjectPlan:
             found.add(request.source.data_set)
             if isinstance(request, Overlap):
                 found.add(request.other.data_set)
-            if isinstance(request, GroupedCounts) and request.join is not None:
-                found.add(request.join.other.data_set)
+            if isinstance(request, GroupedCounts | Sample):
+                found.update(join.other.data_set for join in request.joins)
         return sorted(found)
 
 

@@ -165,7 +165,7 @@ def observe_subject(
     with context.tables() as tables:
         seen = observe(tables, planned.requests, model=model, suites=world.suites, history=history)
         windows = {
-            f"{source.data_set}:{source.window}": {
+            source.label: {
                 "start": facts.start,
                 "end": facts.end,
                 "extended": facts.extended,

@@ -254,7 +254,7 @@ def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0
             "window": 1,
             "grouped": len({_identity(request) for request in _of(mine, GroupedCounts)}),
             "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
-            "sample": len({(r.columns, r.n, r.seed) for r in _of(mine, Sample)}),
+            "sample": len({(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}),
             "overlap": len(list(_of(mine, Overlap))),
             "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
         }
@@ -277,6 +277,7 @@ def _of(requests: Iterable[Request], kind: type[T]) -> Iterable[T]:
 def _identity(request: GroupedCounts) -> tuple[Any, ...]:
     """What makes a grouped count need a query of its own, as far as it shows without the data."""
     keys = tuple(key if isinstance(key, str) else id(key) for key in request.by.values())
-    join = request.join
-    other = join and (join.other, join.key, join.columns, join.time, id(join.where))
-    return keys, id(request.where), other
+    others = tuple(
+        (join.other, join.key, join.columns, join.time, id(join.where)) for join in request.joins
+    )
+    return keys, id(request.where), others
