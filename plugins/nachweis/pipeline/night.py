@@ -40,7 +40,7 @@ PRODUCERS: Mapping[Producer, SubjectKind] = {
 """DAG to the kind of subject it is mapped over."""
 
 
-_LOOK_BACK = 10
+_LOOK_BACK = 42
 """Signed nights that checks can look back on; they ask for fewer."""
 
 
