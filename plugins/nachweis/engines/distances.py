@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
 from nachweis.domain.errors import NachweisError, UndefinedError, suggestion
 from nachweis.domain.observation import ColumnProfile
+from nachweis.engines.drift_method import PARITY, Method, Score
 from nachweis.engines.shares import (
     Floats,
     binned_shares,
@@ -24,78 +23,19 @@ from nachweis.engines.shares import (
     jensen_shannon,
     kullback_leibler,
     population_stability,
+    rows_of,
     shares_by_value,
     sturges_edges,
     support_range,
     value_or_bin_shares,
 )
+from nachweis.engines.two_sample import TWO_SAMPLE_TESTS
 
-PARITY = "equals Evidently 0.7.23"
+__all__ = ["METHODS", "PARITY", "Method", "Score", "method_for", "standard_deviation"]
+
 _LARGEST_EXACT_KS = 10_000  # scipy's ks_2samp turns to the asymptotic distribution above
 _PIECE = 16_384
 SMALLEST_SPREAD = 0.001  # Evidently's floor of the standard deviation
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """A method's number and what it looked at, for the recipe.
-
-    Attributes:
-        value: Distance or p-value.
-        cells: The cells, bins or points compared, in words.
-    """
-
-    value: float
-    cells: str
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A drift method.
-
-    Attributes:
-        name: Evidently's name of the method.
-        title: What it is called in a recipe.
-        threshold: Evidently's default threshold.
-        rule: When the column counts as drifted: the number is ``below``, ``at_most`` or
-            ``at_least`` the threshold.
-        kinds: Kinds of column it is defined for.
-        score: Computes it from the reference's and the current profile.
-        kernel: For methods on shares of cells: the distance from the shares themselves, which may
-            have leading axes; None for the others.
-    """
-
-    name: str
-    title: str
-    threshold: float
-    rule: Literal["below", "at_most", "at_least"]
-    kinds: tuple[str, ...]
-    score: Callable[[ColumnProfile, ColumnProfile], Score]
-    kernel: Callable[[Floats, Floats], Floats] | None = None
-
-    @property
-    def is_p_value(self) -> bool:
-        """Whether the number is a p-value, small where the column drifted."""
-        return self.rule != "at_least"
-
-    @property
-    def is_metric(self) -> bool:
-        """Whether the triangle inequality holds, as Evidently computes it: not for filled cells."""
-        return self.name in ("wasserstein", "jensenshannon")
-
-    def drifted(self, value: float, threshold: float) -> bool:
-        """Apply the rule.
-
-        Args:
-            value: Distance or p-value.
-            threshold: The limit.
-
-        Returns:
-            Whether the column counts as drifted.
-        """
-        if self.rule == "below":
-            return value < threshold
-        return value <= threshold if self.rule == "at_most" else value >= threshold
 
 
 # ------------------------------------------------------------------------------------- methods
@@ -146,14 +86,35 @@ def _wasserstein(reference: ColumnProfile, current: ColumnProfile) -> Score:
     return Score(distance / spread, "all values; divided by max(reference std, 0.001)")
 
 
+def _wasserstein_of_shares(reduced: ColumnProfile, p: Floats, resampled: Floats) -> Floats:
+    spread = max(standard_deviation(reduced), SMALLEST_SPREAD)
+    between = np.abs(np.cumsum(resampled - p, axis=1)[:, :-1])
+    return np.asarray(between @ np.diff(reduced.support) / spread)
+
+
+def _energy(reference: ColumnProfile, current: ColumnProfile) -> Score:
+    """Energy distance, in the square root of the column's unit."""
+    parts = [
+        float(np.sum(np.square(difference, out=difference) * gaps))
+        for gaps, difference in _distribution_differences(reference, current)
+    ]
+    squared = 2 * math.fsum(parts) / (float(reference.valid) * float(current.valid)) ** 2
+    return Score(math.sqrt(squared), "all values; not divided by the column's spread")
+
+
+def _energy_of_shares(reduced: ColumnProfile, p: Floats, resampled: Floats) -> Floats:
+    between = np.square(np.cumsum(resampled - p, axis=1)[:, :-1])
+    return np.asarray(np.sqrt(2 * (between @ np.diff(reduced.support))))
+
+
 def _kolmogorov_smirnov(reference: ColumnProfile, current: ColumnProfile) -> Score:
     """Two-sided K-S p-value: exact up to 10,000 rows, then scipy's asymptotic distribution."""
     from scipy import stats
 
     smaller, larger = sorted((reference.valid, current.valid))
     if larger <= _LARGEST_EXACT_KS:
-        rows = [np.repeat(profile.support, profile.counts) for profile in (reference, current)]
-        return Score(float(stats.ks_2samp(*rows).pvalue), "all values; exact distribution")
+        p_value = stats.ks_2samp(*rows_of(reference, current)).pvalue
+        return Score(float(p_value), "all values; exact distribution")
     largest = max(
         float(np.max(np.abs(difference), where=gaps > 0, initial=0.0))
         for gaps, difference in _distribution_differences(reference, current)
@@ -246,6 +207,18 @@ METHODS: dict[str, Method] = {
             "at_least",
             ("numeric",),
             _wasserstein,
+            between=_wasserstein_of_shares,
+            is_metric=True,
+        ),
+        Method(
+            "ed",
+            "energy distance",
+            0.1,
+            "above",
+            ("numeric",),
+            _energy,
+            between=_energy_of_shares,
+            is_metric=True,
         ),
         Method(
             "jensenshannon",
@@ -255,6 +228,7 @@ METHODS: dict[str, Method] = {
             _BOTH,
             _on_shares(jensen_shannon, _EMPTY_KEPT),
             jensen_shannon,
+            is_metric=True,
         ),
         Method(
             "psi",
@@ -275,6 +249,7 @@ METHODS: dict[str, Method] = {
             kullback_leibler,
         ),
         Method("hellinger", "Hellinger distance", 0.1, "at_least", _BOTH, _hellinger, hellinger),
+        *TWO_SAMPLE_TESTS,
     )
 }
 

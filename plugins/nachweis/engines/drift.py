@@ -6,21 +6,18 @@ a distance by chance alone, and :func:`benjamini_hochberg` corrects a family of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nachweis.domain.errors import UndefinedError
 from nachweis.domain.observation import ColumnProfile
 from nachweis.engines.distances import (
     METHODS,
-    PARITY,
-    SMALLEST_SPREAD,
     Method,
     method_for,
-    standard_deviation,
 )
 from nachweis.engines.profiles import (
     from_counts,
@@ -198,7 +195,7 @@ def _recipe(method: Method, cells: str, reference: ColumnProfile, current: Colum
             f"{method.title}: {cells}",
             "nulls and infinities left out",
             f"{reference.valid} reference and {current.valid} current rows",
-            PARITY if exact else "on binned profiles, approximates Evidently 0.7.23",
+            method.parity if exact else "on binned profiles, approximates Evidently 0.7.23",
         ]
     )
 
@@ -242,21 +239,19 @@ def null_quantile(
         ValueError: If the method yields a p-value.
     """
     chosen = method_for(method, reference.kind)
-    if chosen.is_p_value:
-        raise ValueError(f"{method} is a p-value: its level holds for any number of rows")
     if n < 1 or reference.valid < 1:
         raise UndefinedError("there are no rows to resample")
-    if chosen.kernel is None:
+    if chosen.between is not None:
         reduced = rebin(reference, _NULL_BINS)
         p = reduced.counts / reduced.valid
-    else:
+        distances_of: Callable[[Floats, Floats], Floats] = partial(chosen.between, reduced)
+    elif chosen.kernel is not None:
         p = null_cells(reference, n, of_distinct=chosen.name == "hellinger")
-    release(reference)
-    resampled = _resampled_shares(p, n, reference.valid, draws, seed)
-    if chosen.kernel is None:
-        distances = _wasserstein_of_shares(reduced, p, resampled)
+        distances_of = chosen.kernel
     else:
-        distances = chosen.kernel(p, resampled)
+        raise ValueError(f"{method} is a p-value: its level holds for any number of rows")
+    release(reference)
+    distances = distances_of(p, _resampled_shares(p, n, reference.valid, draws, seed))
     return float(np.quantile(distances, level))
 
 
@@ -265,14 +260,6 @@ def _resampled_shares(p: Floats, n: int, n_reference: int, draws: int, seed: int
     draws = max(10, min(draws, draws * _NULL_CELLS_IN_FULL // len(p)))
     generator = np.random.default_rng(seed)
     return np.asarray(generator.multinomial(effective, p, size=draws) / effective)
-
-
-def _wasserstein_of_shares(
-    reduced: ColumnProfile, p: Floats, resampled: Floats
-) -> NDArray[np.float64]:
-    spread = max(standard_deviation(reduced), SMALLEST_SPREAD)
-    between = np.abs(np.cumsum(resampled - p, axis=1)[:, :-1])
-    return np.asarray(between @ np.diff(reduced.support) / spread)
 
 
 def enough_rows(
@@ -297,9 +284,9 @@ def enough_rows(
     all the same, because a handful may be one batch.
 
     A p-value takes the number of rows into account itself, so only the conditions of its
-    approximation are asked for: chi-square wants an expected count of at least 5 in at least 80 %
-    of the reference's values and of at least 1 in all (Cochran 1954), K-S and the z-test at least
-    30 rows on each side. Evidently's chi-square takes the reference's shares as known; with a
+    approximation are asked for: chi-square and G-test want an expected count of at least 5 in at
+    least 80 % of the reference's values and of at least 1 in all (Cochran 1954), the others at
+    least 30 rows on each side. Evidently's chi-square takes the reference's shares as known; with a
     window as large as the reference it therefore rejects more often than its level says.
 
     Args:
@@ -319,7 +306,7 @@ def enough_rows(
     chosen = method_for(method, reference.kind)
     if n < 1 or reference.valid < 1:
         return RowsVerdict(False, None, "there are no rows to compare")
-    if chosen.name == "chisquare":
+    if chosen.name in ("chisquare", "g_test"):
         return _enough_for_chi_square(reference, n)
     if chosen.is_p_value:
         smaller = min(n, reference.valid)

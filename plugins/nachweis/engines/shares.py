@@ -100,6 +100,11 @@ def counts_by_value(
     return aligned[0], aligned[1]
 
 
+def rows_of(*profiles: ColumnProfile) -> list[Floats]:
+    """The rows of numeric profiles, sorted."""
+    return [np.repeat(profile.support, profile.counts) for profile in profiles]
+
+
 def binned_shares(profile: ColumnProfile, edges: Floats) -> Floats:
     """Shares of a profile's rows per bin."""
     counts = np.histogram(profile.support, bins=edges, weights=profile.counts)[0]

@@ -22,6 +22,7 @@ from nachweis.engines.drift import (
 )
 
 _RULE = "Evidently 0.7.23, default test selection"
+_OPERATORS = {"below": ">=", "at_most": ">", "at_least": "<", "above": "<="}
 
 
 def _method_param(kind: str) -> Param:
@@ -254,7 +255,7 @@ def _measurements(inputs: Inputs, one: Comparison, result: DriftResult) -> list[
 def _threshold(inputs: Inputs, result: DriftResult, kind: str) -> Threshold:
     name = f"{kind}_threshold"
     own = inputs.param(name) == result.threshold
-    operator = {"below": ">=", "at_most": ">", "at_least": "<"}[METHODS[result.method].rule]
+    operator = _OPERATORS[METHODS[result.method].rule]
     return Threshold(
         value=result.threshold,
         operator=operator,
