@@ -223,10 +223,25 @@ class Fit(Request):
 
 @dataclass(frozen=True, slots=True)
 class TextScan(Request):
-    """Pattern counts over a free-text column."""
+    """Identifiers in every text of a column: the engine filters, check digits are proved here.
+
+    Attributes:
+        column: Column with the texts.
+        by: Optional column whose values split the counts, for example the speaker of a turn.
+        own: Name and expression of the organisation's own identifiers, such as order numbers.
+        harmless: Expressions of numbers that are no identifiers.
+        allowed: Contacts of the organisation itself, which may occur.
+        most: Texts whose check digits are proved at most; more are counted as unproved.
+
+    Result: :class:`TextCounts`.
+    """
 
     column: str
-    patterns: tuple[str, ...]
+    by: str | None = None
+    own: tuple[tuple[str, str], ...] = ()
+    harmless: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    most: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +416,42 @@ class SuiteOutcome:
     suite_digest: str
     rows: int | None
     expectations: tuple[ExpectationOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Identifiers of one kind in the texts of one group.
+
+    Attributes:
+        rows: Rows with at least one sure identifier.
+        sure: Sure identifiers.
+        possible: Bare numbers whose check digit is right.
+        forms: Bare numbers of that form, whatever their check digit.
+    """
+
+    rows: int = 0
+    sure: int = 0
+    possible: int = 0
+    forms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounts:
+    """Result of :class:`TextScan`; counts only, never a text.
+
+    Attributes:
+        rows: Rows with a text, by group; the group is None without ``by``.
+        empty: Rows without a text.
+        unproved: Rows that passed the filter and were not looked at more closely.
+        found: Group and kind to what was found.
+        rows_with: Rows with a sure identifier of any kind, by group.
+    """
+
+    rows: Mapping[Any, int]
+    empty: int
+    unproved: int
+    found: Mapping[tuple[Any, str], KindCount]
+    rows_with: Mapping[Any, int]
 
 
 @dataclass(frozen=True, slots=True)

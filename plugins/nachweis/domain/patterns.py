@@ -55,6 +55,11 @@ def normalised(text: str) -> str:
     return _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
 
 
+def without_dates(text: str) -> str:
+    """A text of the same length in which dates and times of day hold no digits."""
+    return _DATE.sub(lambda match: "\x00" * len(match.group()), text)
+
+
 def hits(text: str) -> Iterator[Hit]:
     """Everything in a text that looks like personal data.
 
@@ -68,7 +73,7 @@ def hits(text: str) -> Iterator[Hit]:
         yield from _emails(text)
     if sum(map(str.isdigit, text)) < 8:
         return
-    masked = _DATE.sub(lambda match: "\x00" * len(match.group()), text)
+    masked = without_dates(text)
     yield from _phones(masked)
     yield from _ibans(masked)
     yield from _cards(masked)
@@ -247,9 +252,21 @@ def _cards(text: str) -> Iterator[Hit]:
             if not end or text[match.start() + end : match.start() + end + 1].isalnum():
                 continue
             digits = re.sub(r"\D", "", candidate[:end])
-            if _ISSUED.fullmatch(digits) and is_luhn(digits):
+            if is_issued_card(digits) and is_luhn(digits):
                 yield LeakKind.CARD, match.start(), match.start() + end
                 break
+
+
+def is_issued_card(digits: str) -> bool:
+    """Whether a number has a prefix and length that card networks issue.
+
+    Args:
+        digits: Digits only.
+
+    Returns:
+        Whether it has; its check digit is another matter.
+    """
+    return _ISSUED.fullmatch(digits) is not None
 
 
 def is_luhn(digits: str) -> bool:
@@ -292,12 +309,22 @@ def is_tax_id(digits: str) -> bool:
     Returns:
         Whether both rules hold.
     """
+    return may_be_tax_id(digits) and tax_id_check_digit(digits[:10]) == digits[10]
+
+
+def may_be_tax_id(digits: str) -> bool:
+    """Whether digits keep the rule of repetition of a German tax identification number.
+
+    Args:
+        digits: Digits only.
+
+    Returns:
+        Whether they do; the check digit is another matter.
+    """
     if len(digits) != 11 or digits[0] == "0":
         return False
     occurrences = sorted((digits[:10].count(digit) for digit in set(digits[:10])), reverse=True)
-    if occurrences[0] not in {2, 3} or any(count > 1 for count in occurrences[1:]):
-        return False
-    return tax_id_check_digit(digits[:10]) == digits[10]
+    return occurrences[0] in {2, 3} and not any(count > 1 for count in occurrences[1:])
 
 
 def tax_id_check_digit(digits: str) -> str:

@@ -146,6 +146,16 @@ def _compute(
 def _compute_together(
     session: Session, table: Any, values: Sequence[Any], label: str, where: str, kind: QueryKind
 ) -> list[Any]:
-    query = table.aggregate(**{f"v{i}": value for i, value in enumerate(values)})
+    named = {f"v{i}": value for i, value in enumerate(values)}
+    if any(_is_derived(value) for value in values):
+        # A number of a derived table alone would be repeated for each row of this one.
+        named["rows"] = table.count()
+    query = table.aggregate(**named)
     row = session.query(session.backend.compile(query), label, kind, where=where)[0]
-    return [plain(value) for value in row]
+    return [plain(value) for value in row[: len(values)]]
+
+
+def _is_derived(value: Any) -> bool:
+    from ibis.expr import operations as ops
+
+    return bool(value.op().find(ops.ScalarSubquery))

@@ -28,6 +28,7 @@ QueryKind = Literal[
     "keys",
     "window",
     "sample",
+    "text",
     "schema",
     "load",
     "retry",

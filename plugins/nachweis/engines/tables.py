@@ -30,6 +30,8 @@ from nachweis.domain.observation import (
     Sample,
     Source,
     SuiteOutcome,
+    TextCounts,
+    TextScan,
     WindowFacts,
 )
 from nachweis.domain.s3access import S3Access
@@ -44,6 +46,7 @@ from nachweis.engines.joins import Joiner, Side
 from nachweis.engines.moments import zone_of
 from nachweis.engines.opening import WindowOpener, label_of, place_of
 from nachweis.engines.profile_reader import ProfileCache, kind_of, read_column, read_sample
+from nachweis.engines.text import scan_texts
 from nachweis.engines.two_stages import two_stages
 from nachweis.engines.versions import UNPINNED, UNREADABLE, S3Lister, version_of
 
@@ -385,6 +388,25 @@ class Tables:
             label_of(request.source),
             where,
         )
+
+    def texts(self, request: TextScan, current: CurrentWindow | None = None) -> TextCounts:
+        """Identifiers in every text of a column.
+
+        Args:
+            request: Column, split, and what the organisation declared about its texts.
+            current: The model's declared current window.
+
+        Returns:
+            Counts only.
+
+        Raises:
+            DataError: If the data cannot be read or a column is missing.
+        """
+        opened, where = self._windows.open(request.source, current), place_of(request.source)
+        for column in (request.column, request.by):
+            if column is not None:
+                opened.type_of(column, where)
+        return scan_texts(self._session, opened.view, request, label_of(request.source), where)
 
     # ------------------------------------------------------------------------------ versions
 

@@ -34,6 +34,7 @@ from nachweis.domain.observation import (
     SchemaOf,
     Source,
     SuiteResult,
+    TextScan,
     WindowFacts,
 )
 from nachweis.engines.tables import Tables, label_of
@@ -41,7 +42,7 @@ from nachweis.engines.tables import Tables, label_of
 SUITE_QUERIES = 4
 """Statements that Great Expectations may send per suite."""
 
-_SUPPORTED = (GroupedCounts, Overlap, Profile, Sample, Scalar, SchemaOf, SuiteResult)
+_SUPPORTED = (GroupedCounts, Overlap, Profile, Sample, Scalar, SchemaOf, SuiteResult, TextScan)
 _NO_ENGINE = "this observation needs an engine that is not installed"
 
 T = TypeVar("T", bound=Request)
@@ -209,6 +210,8 @@ def _execute(scan: _Scan, request: Request) -> Any:
         return tables.schema(source, current)
     if isinstance(request, Sample):
         return tables.sample(request, current)
+    if isinstance(request, TextScan):
+        return tables.texts(request, current)
     if isinstance(request, SuiteResult):
         if request.suite not in scan.suites:
             return Missing(f"there is no suite {request.suite!r}")
@@ -256,6 +259,7 @@ def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0
             "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
             "sample": len({(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}),
             "overlap": len(list(_of(mine, Overlap))),
+            "text": 2 * len({replace(request, name="") for request in _of(mine, TextScan)}),
             "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
         }
         for kind, limit in allowed.items():
