@@ -317,6 +317,22 @@ class Needs:
         lambda inputs: bool(inputs.model.protected_attributes),
         "'protected_attributes' of the model; attributes are never inferred",
     )
+    SELECTION_OR_CONTACTS = Need(
+        "selection_or_contacts",
+        lambda inputs: (
+            _model_field("scoring_log", FieldRole.CONTACTED)(inputs)
+            or (Needs.PREDICTIONS.met(inputs) and Needs.POSITIVE.met(inputs))
+        ),
+        "'fields.prediction' of the scoring log and 'decision.rule.positive', or "
+        "'fields.contacted' of the scoring log",
+    )
+    LOG_SUBJECT_KEY = Need(
+        "log_subject_key",
+        lambda inputs: (
+            (log := inputs.data("scoring_log")) is not None and log.subject_key is not None
+        ),
+        "'subject_key' of the scoring log",
+    )
     CONTACTS = Need(
         "contacts",
         _model_field("scoring_log", FieldRole.CONTACTED),
@@ -375,6 +391,106 @@ class Needs:
         "'data.evaluation' or 'data.reference' of the model",
     )
 
+    SCORES = Need(
+        "scores",
+        _model_field("scoring_log", FieldRole.SCORE),
+        "'fields.score' of the scoring log",
+    )
+    LOG_TIME = Need(
+        "log_time",
+        lambda inputs: (log := inputs.data("scoring_log")) is not None and log.time is not None,
+        "'time' of the scoring log",
+    )
+    ARM = Need(
+        "arm",
+        _model_field("scoring_log", FieldRole.ARM),
+        "'fields.arm' of the scoring log: who was treated and who belongs to the hold-out",
+    )
+    RANKED_LISTS = Need(
+        "ranked_lists",
+        _model_field("scoring_log", FieldRole.QUERY, FieldRole.RANK),
+        "'fields.query' and 'fields.rank' of the scoring log",
+    )
+    REFERENCE_LABELS = Need(
+        "reference_labels",
+        _model_field("reference", FieldRole.LABEL),
+        "'fields.label' of the reference: the outcomes of its rows",
+    )
+
+    LABEL = Need(
+        "label",
+        lambda inputs: inputs.data_set.field(FieldRole.LABEL) is not None,
+        "'fields.label' of the data set",
+    )
+    TRAINING_FEATURES = Need(
+        "training_features",
+        lambda inputs: any(column.feature for column in inputs.data_set.columns),
+        "'feature: true' on the columns that models read",
+    )
+    CONTRIBUTOR = Need(
+        "contributor",
+        lambda inputs: inputs.data_set.field(FieldRole.SOURCE) is not None,
+        "'fields.source' of the data set: who or what contributed each row",
+    )
+    CONTRIBUTOR_OR_TIME = Need(
+        "contributor_or_time",
+        lambda inputs: (
+            inputs.data_set.field(FieldRole.SOURCE) is not None or inputs.data_set.time is not None
+        ),
+        "'fields.source' or 'time' of the data set",
+    )
+    CALLER = Need(
+        "caller",
+        lambda inputs: (
+            (log := inputs.data("scoring_log")) is not None
+            and (log.field(FieldRole.CALLER) is not None or log.subject_key is not None)
+        ),
+        "'fields.caller' or 'subject_key' of the scoring log",
+    )
+    TRAINED_ON = Need(
+        "trained_on",
+        lambda inputs: any(version.trained_on for version in inputs.model.versions),
+        "'versions[].trained_on' of the model",
+    )
+    ARTEFACT = Need(
+        "artefact",
+        lambda inputs: any(version.artefact for version in inputs.model.versions),
+        "'versions[].artefact' of the model: uri, digest and format",
+    )
+    CONTROLLED_FIELDS = Need(
+        "controlled_fields",
+        lambda inputs: any(
+            column.customer_controlled and not column.immutable
+            for role in ("reference", "scoring_log")
+            if (data_set := inputs.data(role)) is not None
+            for column in data_set.columns
+        ),
+        "'customer_controlled: true' (and 'step') on columns that the person scored can change",
+    )
+    LOCK_FILE = Need(
+        "lock_file",
+        lambda inputs: any(version.lock_file for version in inputs.model.versions),
+        "'versions[].lock_file' of the model",
+    )
+    VULNERABILITY_FEED = Need(
+        "vulnerability_feed",
+        lambda inputs: inputs.world.policy.vulnerability_feed is not None,
+        "'vulnerability_feed' in policy.yaml: a copy of a vulnerability database in OSV format",
+    )
+    DIALOGUE_TURNS = Need(
+        "dialogue_turns",
+        _model_field("dialogues", FieldRole.TEXT, FieldRole.SOURCE, FieldRole.CONVERSATION),
+        "'data.dialogues' with fields text, source (the speaker) and conversation",
+    )
+    DIALOGUE_MARKERS = Need(
+        "dialogue_markers",
+        lambda inputs: (
+            inputs.model.dialogue is not None
+            and bool(inputs.model.dialogue.markers or inputs.model.dialogue.forbidden)
+        ),
+        "'dialogue.markers' (canaries of the system prompt) or 'dialogue.forbidden'",
+    )
+
     @classmethod
     def all(cls) -> list[Need]:
         """Every need, by name."""
@@ -410,6 +526,8 @@ class Example:
         suite: Expectations of the subject's suite, as in a suite file.
         params: Parameters laid over the defaults.
         history: Earlier nights' findings for a History request, newest first.
+        files: Contents of files that the model names, by URI.
+        policy: Fields laid over an empty policy.
         environment: Values for secrets that data sets name by ``key_env``.
         night: The night.
     """
@@ -422,6 +540,8 @@ class Example:
     suite: tuple[Mapping[str, Any], ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Any, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     night: str = "2026-03-02"
 

@@ -47,6 +47,10 @@ class Source:
         return f"{self.data_set}:{start.date()}/{end.date()}"
 
 
+NO_DATA_SET = Source("")
+"""Source of requests that are about a file or a store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Base of all requests.
@@ -110,6 +114,8 @@ class GroupedCounts(Request):
         sums: Optional further sums per group, by name.
         join: Optional columns of another data set, for outcomes that arrive by key; or several
             such joins, each by a key column of the source.
+        at_least: Leave out combinations with fewer rows, in the engine: for keys with very many
+            values, of which only frequent ones matter.
 
     Result: :class:`CountTable`.
     """
@@ -118,6 +124,7 @@ class GroupedCounts(Request):
     where: Expression | None = None
     sums: Mapping[str, Expression] = field(default_factory=dict)
     join: Join | tuple[Join, ...] | None = None
+    at_least: int = 0
 
     @property
     def joins(self) -> tuple[Join, ...]:
@@ -203,12 +210,26 @@ class Sample(Request):
 
 @dataclass(frozen=True, slots=True)
 class ModelScores(Request):
-    """Scores of a stored model (skops or ONNX only) on a sample of the source."""
+    """Scores of a stored model (skops only) on a sample of the source.
 
-    model_version: str
+    The file is loaded only if its digest is the declared one and it holds no types but trusted
+    ones; it is never unpickled. Result: :class:`ScoredSample`.
+
+    Attributes:
+        uri: The model file.
+        digest: Its declared SHA-256.
+        columns: The model's inputs, in the order in which it was trained.
+        n: Rows wanted at most.
+        seed: Chooses among samples.
+        beside: Further columns of the same rows that the model does not read.
+    """
+
+    uri: str
+    digest: str
     columns: tuple[str, ...]
     n: int
     seed: int = 0
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +267,50 @@ class TextScan(Request):
 
 @dataclass(frozen=True, slots=True)
 class Artefact(Request):
-    """Digest, format and opcode listing of a model artefact, read without loading it."""
+    """Digest, format and opcode listing of a model artefact, read without loading it.
+
+    The request is about a file and no data set: its source is :data:`NO_DATA_SET`.
+    Result: :class:`ArtefactFacts`.
+    """
 
     uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockAudit(Request):
+    """Pinned packages of a lock file against a vulnerability feed in OSV format.
+
+    The request is about files and no data set: its source is :data:`NO_DATA_SET`.
+    Result: :class:`LockAuditFacts`.
+
+    Attributes:
+        lock: The lock file.
+        feed: JSON, JSON lines, or a zip of JSON files with OSV entries.
+    """
+
+    lock: str
+    feed: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataVersion(Request):
+    """Version of a data set as this night reads it.
+
+    Result: SHA-256 over its files, or ``unpinned`` or ``unreadable``.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactFolder(Request):
+    """Stored models in the folders of declared artefacts, found by listing, read for digests only.
+
+    Attributes:
+        folders: Folders or ``s3://`` prefixes; relative ones start where the source's data do.
+
+    Result: tuple of :class:`ArtefactFile`.
+    """
+
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +517,19 @@ class TextCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtefactFile:
+    """A stored model that was found.
+
+    Attributes:
+        uri: Where it lies, in the form in which manifests name artefacts.
+        digest: SHA-256 (in S3 the store's checksum), or None if it is not known.
+    """
+
+    uri: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PastFinding:
     """A finding of an earlier, signed night: outcome and measurements only."""
 
@@ -463,6 +538,66 @@ class PastFinding:
     column: str | None
     drifted: bool | None
     values: Mapping[str, float | int | str | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSample:
+    """A stored model and rows it was applied to; never leaves the worker.
+
+    Attributes:
+        columns: Input name to values, in the model's order.
+        beside: Further columns of the same rows.
+        classes: Labels of the score columns; empty where the model puts out one number.
+        scores: One row per sampled row, one column per class (or one column).
+        score: Applies the model to other values of the same columns.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    beside: Mapping[str, NDArray[Any]]
+    classes: tuple[Any, ...]
+    scores: NDArray[np.float64]
+    score: Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactFacts:
+    """What a model file is, read without loading it.
+
+    Attributes:
+        digest: SHA-256 of the file.
+        size: Bytes.
+        format: ``skops``, ``onnx``, ``pickle``, ``joblib``, ``zip``, ``native`` or ``unknown``.
+        refused: What was found that is not on the allow-list, in words; names of modules,
+            functions and opcodes only.
+        imports: How many names the file imports, where it can import at all.
+        signatures: Endings of signature files found beside it.
+    """
+
+    digest: str
+    size: int
+    format: str
+    refused: tuple[str, ...] = ()
+    imports: int = 0
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LockAuditFacts:
+    """A lock file held against a vulnerability feed.
+
+    Attributes:
+        packages: Pinned packages.
+        unpinned: Entries without one exact version, which cannot be looked up.
+        entries: Entries of the feed about Python packages.
+        newest: ISO date on which the newest entry was changed, or empty.
+        known: Package, version and ids of its known vulnerabilities.
+    """
+
+    packages: int
+    unpinned: int
+    entries: int
+    newest: str
+    known: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Bases:
             )
         files = locate(
             data_set,
-            self._folder(data_set),
+            self.folder_of(data_set),
             nights=nights,
             last=self._night.date,
             list_s3=lambda pattern: self._list_s3(pattern, data_set),
@@ -113,13 +113,14 @@ class Bases:
         """All files that this night can read, without looking into them."""
         return files_of(
             data_set,
-            self._folder(data_set),
+            self.folder_of(data_set),
             nights=None,
             last=self._night.date,
             list_s3=lambda pattern: self._list_s3(pattern, data_set),
         )
 
-    def _folder(self, data_set: DataSet) -> Path:
+    def folder_of(self, data_set: DataSet) -> Path:
+        """Folder that a data set's relative locations start at."""
         return self._folders.get(data_set.id, Path.cwd())
 
     def _list_s3(self, pattern: str, data_set: DataSet) -> list[str]:

@@ -67,7 +67,7 @@ class Counter:
             if isinstance(prepared, Missing):
                 results[position] = prepared
             else:
-                _add(groups, position, *prepared)
+                _add(groups, position, request.at_least, *prepared)
         for group in groups.values():
             results |= _count(self._session, group, self._side(requests[0].source))
         return [results[position] for position in range(len(requests))]
@@ -113,16 +113,22 @@ class _Group:
 
     table: Any
     keys: tuple[Any, ...]
+    at_least: int = 0
     sums: dict[Any, Any] = field(default_factory=dict)
     members: list[tuple[int, tuple[str, ...], dict[str, Any]]] = field(default_factory=list)
 
 
 def _add(
-    groups: dict[Any, _Group], position: int, rows: Any, keys: dict[str, Any], sums: dict[str, Any]
+    groups: dict[Any, _Group],
+    position: int,
+    at_least: int,
+    rows: Any,
+    keys: dict[str, Any],
+    sums: dict[str, Any],
 ) -> None:
-    """Put a request to the others with the same rows and keys."""
-    identity = (rows.op(), tuple(key.op() for key in keys.values()))
-    group = groups.setdefault(identity, _Group(rows, tuple(keys.values())))
+    """Put a request to the others with the same rows, keys and smallest count."""
+    identity = (rows.op(), tuple(key.op() for key in keys.values()), at_least)
+    group = groups.setdefault(identity, _Group(rows, tuple(keys.values()), at_least))
     group.sums |= {value.op(): value for value in sums.values()}
     operations = {name: value.op() for name, value in sums.items()}
     group.members.append((position, tuple(keys), operations))
@@ -163,6 +169,8 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         query = staged.aggregate(by=names, **metrics)
     else:
         query = group.table.aggregate(by=by, **metrics)
+    if group.at_least:
+        query = query.filter(query["n"] >= group.at_least)
     try:
         sql = session.backend.compile(query)
         found = session.query(sql, side.label, "grouped", where=side.where)

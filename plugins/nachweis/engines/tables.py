@@ -20,6 +20,8 @@ from nachweis.domain.manifest.model import CurrentWindow
 from nachweis.domain.manifest.suite import Suite
 from nachweis.domain.night import Night
 from nachweis.domain.observation import (
+    ArtefactFile,
+    ArtefactFolder,
     ColumnProfile,
     CountTable,
     Expression,
@@ -36,10 +38,11 @@ from nachweis.domain.observation import (
 )
 from nachweis.domain.s3access import S3Access
 from nachweis.engines import aggregates
+from nachweis.engines.artefact_folders import files_beside
 from nachweis.engines.bases import Bases
 from nachweis.engines.column_types import logical
 from nachweis.engines.counts import Counter, structure
-from nachweis.engines.duck import QueryLog, Session
+from nachweis.engines.duck import QueryLog, Session, literal
 from nachweis.engines.duck_errors import guarded
 from nachweis.engines.inference import infer_columns
 from nachweis.engines.joins import Joiner, Side
@@ -48,7 +51,7 @@ from nachweis.engines.opening import WindowOpener, label_of, place_of
 from nachweis.engines.profile_reader import ProfileCache, kind_of, read_column, read_sample
 from nachweis.engines.text import scan_texts
 from nachweis.engines.two_stages import two_stages
-from nachweis.engines.versions import UNPINNED, UNREADABLE, S3Lister, version_of
+from nachweis.engines.versions import UNPINNED, UNREADABLE, S3Lister, version_of, version_of_rows
 
 __all__ = ["UNPINNED", "UNREADABLE", "S3Lister", "Tables", "infer_columns", "label_of"]
 
@@ -89,7 +92,8 @@ class Tables:
         self._s3_lister = s3_lister
         embedded = memory_tables is not None and not bases
         self._session = Session(cache, threads=threads, memory=memory, s3=s3, embedded=embedded)
-        self._bases = Bases(self._session, bases, night, memory_tables or {})
+        self._memory_tables = memory_tables or {}
+        self._bases = Bases(self._session, bases, night, self._memory_tables)
         self._windows = WindowOpener(self._session, self._bases, world, night)
         self._joiner = Joiner(
             self._session, night.zone, os.environ if environment is None else environment
@@ -408,6 +412,21 @@ class Tables:
                 opened.type_of(column, where)
         return scan_texts(self._session, opened.view, request, label_of(request.source), where)
 
+    def artefact_files(self, request: ArtefactFolder) -> tuple[ArtefactFile, ...]:
+        """Stored models in the folders of declared artefacts.
+
+        Args:
+            request: The folders.
+
+        Returns:
+            Names and digests.
+
+        Raises:
+            DataError: If a folder cannot be listed.
+        """
+        base = self._bases.folder_of(self._data_set(request.source))
+        return files_beside(request.folders, base, self._cache, self._s3_lister)
+
     # ------------------------------------------------------------------------------ versions
 
     def versions(self, data_set_ids: Iterable[str]) -> dict[str, str]:
@@ -429,12 +448,32 @@ class Tables:
 
     def _version(self, data_set: DataSet) -> str:
         if self._bases.in_memory(data_set.id):
-            return UNPINNED
+            rows = self._memory_tables[data_set.id]
+            return version_of_rows(rows) if data_set.pinned == "snapshot" else UNPINNED
         try:
             files = self._bases.files_up_to_night(data_set)
             return version_of(data_set, files, self._cache, self._s3_lister)
         except DataError:
             return UNREADABLE
+
+    def blob(self, uri: str) -> bytes:
+        """Content of an object in S3.
+
+        Args:
+            uri: ``s3://`` URI.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        self._session.use_s3(uri)
+        sql = f"SELECT content FROM read_blob({literal(uri)})"
+        rows = self._session.query(sql, uri, "schema", where=uri)
+        if not rows:
+            raise DataError("there is no such object", where=uri)
+        return bytes(rows[0][0])
 
     # ------------------------------------------------------------------------------- helpers
 

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nachweis.domain.canonical import digest
@@ -56,6 +56,11 @@ def version_of(
             return UNPINNED
         entries.append([file.name, pin])
     return digest(sorted(entries))
+
+
+def version_of_rows(rows: Mapping[str, Sequence[object]]) -> str:
+    """Version of a table in memory: a digest over its columns in order."""
+    return digest([[name, [str(value) for value in values]] for name, values in rows.items()])
 
 
 def _s3_pins(data_set: DataSet, lister: S3Lister | None) -> dict[str, str]:

@@ -123,11 +123,15 @@ class NightContext:
         from nachweis.engines.tables import Tables
         from nachweis.storage.s3 import data_access, list_versions
 
-        in_s3 = any(
-            location.startswith("s3://")
-            for data_set in self.loaded.world.data_sets.values()
-            for location in data_set.locations
-        )
+        world = self.loaded.world
+        named = [location for one in world.data_sets.values() for location in one.locations]
+        named += [
+            version.artefact.uri
+            for model in world.models.values()
+            for version in model.versions
+            if version.artefact is not None
+        ]
+        in_s3 = any(location.startswith("s3://") for location in named)
         return Tables(
             self.loaded.world,
             self.loaded.bases,

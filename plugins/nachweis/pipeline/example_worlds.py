@@ -19,6 +19,8 @@ from nachweis.domain.manifest import (
     World,
 )
 from nachweis.domain.manifest.model import ModelData
+from nachweis.pipeline.load import load_controls
+from nachweis.settings import PACKAGE_ROOT
 
 _ORGANISATION: Mapping[str, Any] = {
     "id": "example",
@@ -78,7 +80,10 @@ def example_world(check: type[Check], example: Example) -> World:
     activity = Activity.model_validate({**_ACTIVITY, **example.activity})
     return World(
         organisation=Organisation.model_validate(_ORGANISATION),
-        policy=Policy(checks={check.id: dict(example.params)}),
+        policy=Policy.model_validate(
+            {**example.policy, "checks": {check.id: dict(example.params)}}
+        ),
+        controls=load_controls(PACKAGE_ROOT / "controls"),
         activities={activity.id: activity},
         models={model.id: model},
         data_sets=data_sets,

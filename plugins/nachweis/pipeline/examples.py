@@ -12,6 +12,7 @@ from nachweis.domain.check import Check, Example
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.finding import Finding, Outcome, SubjectKind, worst_first
 from nachweis.domain.night import Night
+from nachweis.engines.artefacts import FileReader
 from nachweis.engines.tables import Tables
 from nachweis.pipeline.example_worlds import data_set_id, example_subject, example_world
 from nachweis.pipeline.judge import judge, plan_subject
@@ -42,6 +43,7 @@ def run_example(check: type[Check], example: Example) -> list[Finding]:
                 model=model,
                 suites=world.suites,
                 history=lambda _: list(example.history),
+                files=FileReader(memory=example.files),
             )
         return worst_first(judge(world, subject, night, plan, seen))
 

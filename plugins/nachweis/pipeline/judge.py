@@ -18,6 +18,7 @@ from nachweis.domain.finding import Finding, Outcome, Severity, Subject, Subject
 from nachweis.domain.manifest import World, text_in
 from nachweis.domain.night import Night
 from nachweis.domain.observation import (
+    NO_DATA_SET,
     GroupedCounts,
     ObservationMissingError,
     Observations,
@@ -58,7 +59,7 @@ class SubjectPlan:
                 found.add(request.other.data_set)
             if isinstance(request, GroupedCounts | Sample):
                 found.update(join.other.data_set for join in request.joins)
-        return sorted(found)
+        return sorted(found - {NO_DATA_SET.data_set})
 
 
 def plan_subject(

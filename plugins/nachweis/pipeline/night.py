@@ -20,6 +20,7 @@ from nachweis.domain.errors import LeakError, NachweisError
 from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import Evidence
+from nachweis.engines.artefacts import FileReader
 from nachweis.pipeline import publish as publishing
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.context import NightContext, open_context, software
@@ -163,7 +164,14 @@ def observe_subject(
 
     model = world.models.get(subject.id) if subject.kind is SubjectKind.MODEL else None
     with context.tables() as tables:
-        seen = observe(tables, planned.requests, model=model, suites=world.suites, history=history)
+        seen = observe(
+            tables,
+            planned.requests,
+            model=model,
+            suites=world.suites,
+            history=history,
+            files=FileReader(tuple(context.settings.world_folders), remote=tables.blob),
+        )
         windows = {
             source.label: {
                 "start": facts.start,

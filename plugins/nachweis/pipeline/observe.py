@@ -21,9 +21,14 @@ from nachweis.domain.manifest import Model
 from nachweis.domain.manifest.model import CurrentWindow
 from nachweis.domain.manifest.suite import Suite
 from nachweis.domain.observation import (
+    Artefact,
+    ArtefactFolder,
+    DataVersion,
     GroupedCounts,
     History,
+    LockAudit,
     Missing,
+    ModelScores,
     Observations,
     Overlap,
     PastFinding,
@@ -37,12 +42,24 @@ from nachweis.domain.observation import (
     TextScan,
     WindowFacts,
 )
+from nachweis.engines.artefacts import FileReader, inspect_artefact
 from nachweis.engines.tables import Tables, label_of
 
 SUITE_QUERIES = 4
 """Statements that Great Expectations may send per suite."""
 
-_SUPPORTED = (GroupedCounts, Overlap, Profile, Sample, Scalar, SchemaOf, SuiteResult, TextScan)
+_SUPPORTED = (
+    GroupedCounts,
+    ModelScores,
+    Overlap,
+    Profile,
+    Sample,
+    Scalar,
+    SchemaOf,
+    SuiteResult,
+    TextScan,
+)
+_ABOUT_FILES = (Artefact, DataVersion, LockAudit)
 _NO_ENGINE = "this observation needs an engine that is not installed"
 
 T = TypeVar("T", bound=Request)
@@ -74,6 +91,7 @@ def observe(
     model: Model | None,
     suites: Mapping[str, Suite],
     history: Callable[[str], list[PastFinding]],
+    files: FileReader | None = None,
 ) -> dict[str, Observations]:
     """Look at the data once for all checks of a subject.
 
@@ -83,6 +101,7 @@ def observe(
         model: The model whose declared current window applies; None for a data set.
         suites: Suites by id.
         history: Earlier signed findings of a check about this subject, newest first.
+        files: Opens model files and lock files; None finds none.
 
     Returns:
         Check id to its observations.
@@ -97,6 +116,10 @@ def observe(
     for item in asked:
         if isinstance(item.request, History):
             results.put(item, _newest_nights(history(item.check), item.request.nights))
+        elif isinstance(item.request, ArtefactFolder):
+            results.put(item, _listed(tables, item.request))
+        elif isinstance(item.request, _ABOUT_FILES):
+            results.put(item, _about_files(tables, item.request, files or FileReader()))
         elif not isinstance(item.request, _SUPPORTED):
             results.put(item, Missing(_NO_ENGINE))
     by_source: dict[Source, list[_Asked]] = {}
@@ -104,7 +127,8 @@ def observe(
         if isinstance(item.request, _SUPPORTED):
             by_source.setdefault(item.request.source, []).append(item)
     for source, items in by_source.items():
-        _observe_source(_Scan(tables, source, current, suites), items, results)
+        scan = _Scan(tables, source, current, suites, files or FileReader())
+        _observe_source(scan, items, results)
     assert_budget(tables, asked_of=[item.request for item in asked], since=since)
     return {
         check: Observations(
@@ -117,6 +141,10 @@ def observe(
         )
         for check, items in requests.items()
     }
+
+
+def _listed(tables: Tables, request: ArtefactFolder) -> Any:
+    return _attempt(lambda: tables.artefact_files(request))
 
 
 def _newest_nights(past: Iterable[PastFinding], nights: int) -> list[PastFinding]:
@@ -134,6 +162,20 @@ class _Scan:
     source: Source
     current: CurrentWindow | None
     suites: Mapping[str, Suite]
+    files: FileReader
+
+
+def _about_files(
+    tables: Tables, request: Artefact | LockAudit | DataVersion, files: FileReader
+) -> Any:
+    """Requests that read no rows."""
+    if isinstance(request, Artefact):
+        return _attempt(lambda: inspect_artefact(files, request.uri))
+    if isinstance(request, LockAudit):
+        from nachweis.engines.dependencies import audit
+
+        return _attempt(lambda: audit(files, request.lock, request.feed))
+    return tables.versions([request.source.data_set])[request.source.data_set]
 
 
 def _observe_source(scan: _Scan, items: Sequence[_Asked], results: _Results) -> None:
@@ -200,8 +242,20 @@ def _once(scan: _Scan, request: Request, done: dict[Request, Any]) -> Any:
         return _attempt(lambda: scan.tables.overlap(request, scan.current))
     anonymous = replace(request, name="")
     if anonymous not in done:
-        done[anonymous] = _attempt(lambda: _execute(scan, request))
+        if isinstance(request, ModelScores):
+            done[anonymous] = _attempt(lambda: _scored(scan, request, done))
+        else:
+            done[anonymous] = _attempt(lambda: _execute(scan, request))
     return done[anonymous]
+
+
+def _scored(scan: _Scan, request: ModelScores, done: dict[Request, Any]) -> Any:
+    """Apply a stored model to a sample, which other checks may have asked for as well."""
+    from nachweis.engines.models import scored_sample
+
+    columns = (*request.columns, *request.beside)
+    rows = _once(scan, Sample("", request.source, columns, request.n, request.seed), done)
+    return rows if isinstance(rows, Missing) else scored_sample(scan.files, request, rows)
 
 
 def _execute(scan: _Scan, request: Request) -> Any:
@@ -257,7 +311,10 @@ def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0
             "window": 1,
             "grouped": len({_identity(request) for request in _of(mine, GroupedCounts)}),
             "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
-            "sample": len({(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}),
+            "sample": len(
+                {(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}
+                | {((*r.columns, *r.beside), r.n, r.seed, None) for r in _of(mine, ModelScores)}
+            ),
             "overlap": len(list(_of(mine, Overlap))),
             "text": 2 * len({replace(request, name="") for request in _of(mine, TextScan)}),
             "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
@@ -284,4 +341,4 @@ def _identity(request: GroupedCounts) -> tuple[Any, ...]:
     others = tuple(
         (join.other, join.key, join.columns, join.time, id(join.where)) for join in request.joins
     )
-    return keys, id(request.where), others
+    return keys, id(request.where), others, request.at_least

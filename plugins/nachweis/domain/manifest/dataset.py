@@ -57,6 +57,12 @@ class Column(Manifest):
     art9: Art9 | None = None
     feature: bool = False
     """Whether models read it as an input."""
+    customer_controlled: bool = False
+    """Whether the person scored can easily choose the value, for example by visiting more often."""
+    step: float | None = Field(default=None, gt=0)
+    """Smallest change of a number that a person can make, for example 1 visit."""
+    immutable: bool = False
+    """Whether nobody can change the value, for example a year of birth."""
     personal_default: bool = True
     """Whether published numbers about it are treated as numbers about people."""
     known_at: ColumnName | None = None
@@ -126,7 +132,16 @@ class FieldRole(StrEnum):
     LANGUAGE = "language"
     REVIEWER_DECISION = "reviewer_decision"
     SOURCE = "source"
+    """Who or what contributed a row: a system, a channel, a supplier, the speaker of a turn."""
+    CALLER = "caller"
+    """Who asked for a score: an account, a client id; default is the subject key."""
+    CONVERSATION = "conversation"
+    """The dialogue that a turn belongs to."""
     WEIGHT = "weight"
+    QUERY = "query"
+    """The list a ranked row belongs to: a search, a session, a mail."""
+    RANK = "rank"
+    """The place of a row in its list, from 1."""
 
 
 class PermissionRule(Manifest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -76,6 +77,8 @@ class ModelVersion(Manifest):
     approved_by: RoleRef | None = None
     approved_on: dt.date | None = None
     code_version: str | None = None
+    lock_file: Uri | None = None
+    """Pinned dependencies the version was trained and is served with."""
     hyperparameters: dict[str, Any] = {}
 
 
@@ -209,6 +212,28 @@ class DesignDecision(Manifest):
     reason: Text
 
 
+class Dialogue(Manifest):
+    """How turns of a generative model are told apart, and what it must never write."""
+
+    assistant: str = "assistant"
+    """Value of the dialogues' ``fields.source`` for turns of the model."""
+    markers: list[str] = []
+    """Canaries planted in the system prompt; an answer that holds one has leaked it."""
+    forbidden: list[str] = []
+    """Patterns (RE2) that answers must never match, for example an internal tool's name."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Dialogue:
+        if any(len(marker.strip()) < 6 for marker in self.markers):
+            raise ValueError("a marker needs at least 6 characters, or ordinary texts hold it")
+        for pattern in self.forbidden:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"forbidden: not a regular expression ({error.msg})") from error
+        return self
+
+
 class Gate(Manifest):
     """What deployment tooling shall do with a hold."""
 
@@ -255,6 +280,7 @@ class Model(Manifest):
     standards: list[str] = []
     risks: list[Text] = []
     languages: list[str] = []
+    dialogue: Dialogue | None = None
     gate: Gate = Gate()
     checks: dict[str, dict[str, Any]] = {}
     """Check id to parameters; ``not_applicable: {reason}`` states why a check does not apply."""

@@ -145,6 +145,8 @@ class Policy(Manifest):
     notification: NotificationPolicy = NotificationPolicy()
     site_url: str | None = None
     """Where people open the site; printed in notifications."""
+    vulnerability_feed: Uri | None = None
+    """Copy of a vulnerability database in OSV format: JSON, JSON lines or a zip of JSON files."""
 
     @model_validator(mode="after")
     def _persistent(self) -> Policy:

@@ -1,0 +1,117 @@
+"""Files that lie in the folders of declared model artefacts: names and digests, never content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from nachweis.domain.errors import DataError
+from nachweis.domain.observation import ArtefactFile
+from nachweis.engines.sources import is_remote
+from nachweis.engines.versions import S3Lister, file_digest
+
+MODEL_SUFFIXES = frozenset(
+    {
+        ".bin",
+        ".bst",
+        ".cbm",
+        ".gguf",
+        ".h5",
+        ".hdf5",
+        ".joblib",
+        ".keras",
+        ".mlmodel",
+        ".model",
+        ".onnx",
+        ".pb",
+        ".pickle",
+        ".pkl",
+        ".pmml",
+        ".pt",
+        ".pth",
+        ".safetensors",
+        ".skops",
+        ".tflite",
+        ".ubj",
+    }
+)
+"""Endings by which a file is taken for a stored model."""
+
+_MOST_FILES = 1000
+
+
+def folder_of(uri: str) -> str | None:
+    """The folder or prefix that an artefact lies in.
+
+    Args:
+        uri: URI of an artefact as a manifest writes it.
+
+    Returns:
+        The folder in the same form; None for artefacts behind a service.
+    """
+    if is_remote(uri):
+        return uri.rpartition("/")[0]
+    return None if "://" in uri else PurePosixPath(uri).parent.as_posix()
+
+
+def same_name(uri: str) -> str:
+    """An artefact's URI in the one form in which two can be compared."""
+    return uri if "://" in uri else PurePosixPath(uri).as_posix()
+
+
+def files_beside(
+    folders: Iterable[str], base: Path, cache: Path, lister: S3Lister | None
+) -> tuple[ArtefactFile, ...]:
+    """Stored models directly in folders of artefacts.
+
+    Args:
+        folders: Folders as :func:`folder_of` gives them.
+        base: Folder that relative ones start at.
+        cache: Local folder for digests.
+        lister: Lists objects in S3.
+
+    Returns:
+        URIs in the manifests' form with their digests, sorted.
+
+    Raises:
+        DataError: If a folder cannot be listed or holds too many files.
+    """
+    found: list[ArtefactFile] = []
+    for folder in sorted(set(folders)):
+        found += _remote(folder, lister) if is_remote(folder) else _local(folder, base, cache)
+        if len(found) > _MOST_FILES:
+            raise DataError(
+                f"the artefacts' folders hold more than {_MOST_FILES} files",
+                remedy="keep models in a folder of their own",
+            )
+    return tuple(sorted(found, key=lambda file: file.uri))
+
+
+def _local(folder: str, base: Path, cache: Path) -> list[ArtefactFile]:
+    place = base / folder
+    try:
+        paths = [path for path in place.iterdir() if _is_model(path.name) and path.is_file()]
+        return [
+            ArtefactFile((PurePosixPath(folder) / path.name).as_posix(), file_digest(path, cache))
+            for path in paths[: _MOST_FILES + 1]
+        ]
+    except OSError as error:
+        raise DataError(
+            f"the folder of the artefacts cannot be read ({type(error).__name__})",
+            where=folder,
+            remedy="check 'artefact.uri' in the model's manifest, and read access",
+        ) from error
+
+
+def _remote(prefix: str, lister: S3Lister | None) -> list[ArtefactFile]:
+    if lister is None:
+        raise DataError("there is no access to artefacts in S3", where=prefix)
+    return [
+        ArtefactFile(uri, checksum or None)
+        for uri, _, checksum in lister(f"{prefix}/*")
+        if _is_model(PurePosixPath(uri).name)
+    ]
+
+
+def _is_model(name: str) -> bool:
+    return not name.startswith(".") and PurePosixPath(name.lower()).suffix in MODEL_SUFFIXES

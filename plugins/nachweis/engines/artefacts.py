@@ -1,0 +1,394 @@
+"""Model files, read without loading them: digest, format, and what they would run.
+
+A pickle is a program. This module lists its opcodes (``pickletools.genops`` reads, it never
+executes) and holds every name it would import against an allow-list. What is not on the list is
+refused: a scanner that looks for known bad names misses the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickletools
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from nachweis.domain.errors import DataError, NotDeliveredError
+from nachweis.domain.observation import ArtefactFacts
+
+LARGEST = 2_000_000_000
+"""Bytes beyond which a file is not inspected."""
+_LARGEST_MEMBER = 500_000_000
+_SHOWN = 5
+
+SIGNATURES = (".sig", ".sigstore", ".sigstore.json", ".bundle")
+"""Endings under which signatures are kept beside a file (OpenSSF Model Signing, Sigstore)."""
+
+TRUSTED_SKOPS = frozenset(
+    {
+        "numpy.dtype",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""Types beyond those skops trusts by itself; plain estimators of scikit-learn need them."""
+
+_ALLOWED_CLASSES = re.compile(
+    r"(sklearn|lightgbm|xgboost|catboost)(\.\w+)*\._?[A-Z]\w*"
+    r"|pandas\.core\.(frame|series|indexes|internals|arrays|dtypes)(\.\w+)*\._?[A-Z]\w*"
+    r"|scipy\.sparse(\._\w+)*\.[a-z]{3}_(matrix|array)"
+    r"|numpy\.(u?int(8|16|32|64)?|float(16|32|64)?|complex(64|128)|bool_?|str_|datetime64|"
+    r"timedelta64)"
+    r"|numpy\.random\.(mtrand\.RandomState|_(mt19937|pcg64|philox|sfc64)\.[A-Z]\w*|"
+    r"_generator\.Generator)"
+)
+"""Classes of estimators and arrays; functions are allowed one by one, below."""
+_REFUSED_CLASSES = re.compile(r"sklearn\.(externals|datasets|utils\._testing|conftest)\b.*")
+_ALLOWED_NAMES = frozenset(
+    {
+        "_codecs.encode",
+        "builtins.bytearray",
+        "builtins.complex",
+        "builtins.dict",
+        "builtins.float",
+        "builtins.frozenset",
+        "builtins.int",
+        "builtins.list",
+        "builtins.object",
+        "builtins.set",
+        "builtins.slice",
+        "builtins.tuple",
+        "collections.OrderedDict",
+        "collections.defaultdict",
+        "copy_reg._reconstructor",
+        "copyreg._reconstructor",
+        "joblib.numpy_pickle.NumpyArrayWrapper",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy._core.numeric._frombuffer",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+        "numpy.core.numeric._frombuffer",
+        "numpy.dtype",
+        "numpy.exp",
+        "numpy.expm1",
+        "numpy.log",
+        "numpy.log1p",
+        "numpy.ndarray",
+        "numpy.random._pickle.__bit_generator_ctor",
+        "numpy.random._pickle.__generator_ctor",
+        "numpy.random._pickle.__randomstate_ctor",
+        "numpy.sqrt",
+        "sklearn.feature_selection._univariate_selection.chi2",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
+    }
+)
+_REFUSED_OPCODES = frozenset({"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "OBJ"})
+_TEXTS = frozenset(
+    {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING",
+     "SHORT_BINSTRING"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Opens files that manifests name: models, lock files, feeds.
+
+    Attributes:
+        folders: World folders; a relative path starts at the first one that has it.
+        memory: Contents by URI, for examples.
+        remote: Reads an ``s3://`` object.
+    """
+
+    folders: tuple[Path, ...] = ()
+    memory: Mapping[str, bytes] = field(default_factory=dict)
+    remote: Callable[[str], bytes] | None = None
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is such a file; objects in S3 are asked for only by reading them."""
+        if uri in self.memory:
+            return True
+        return self._path(uri) is not None
+
+    def open(self, uri: str) -> BinaryIO:
+        """Open a file for reading.
+
+        Args:
+            uri: Path relative to a world folder, absolute path, or ``s3://`` URI.
+
+        Returns:
+            A seekable stream; the caller closes it.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        if uri in self.memory:
+            return io.BytesIO(self.memory[uri])
+        if uri.startswith("s3://"):
+            if self.remote is None:
+                raise DataError("the file lies in S3 and no access to S3 is configured", where=uri)
+            return io.BytesIO(self.remote(uri))
+        if re.match(r"[a-z][a-z0-9+.-]*://", uri):
+            raise DataError("the model is a service: there is no file to inspect", where="artefact")
+        path = self._path(uri)
+        if path is None:
+            raise NotDeliveredError(
+                "there is no such file", where=uri, remedy="check 'artefact.uri' of the version"
+            )
+        try:
+            if path.stat().st_size > LARGEST:
+                raise DataError("the file is too large to be inspected", where=uri)
+            return path.open("rb")
+        except OSError as error:
+            raise DataError(
+                f"the file cannot be read ({type(error).__name__})", where=uri
+            ) from error
+
+    def _path(self, uri: str) -> Path | None:
+        if Path(uri).is_absolute():
+            return Path(uri) if Path(uri).is_file() else None
+        return next((f / uri for f in self.folders if (f / uri).is_file()), None)
+
+
+def inspect_artefact(files: FileReader, uri: str) -> ArtefactFacts:
+    """Read a model file without loading it.
+
+    Args:
+        files: Opens it.
+        uri: The file.
+
+    Returns:
+        Digest, format, what was refused, and signatures beside it.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    with files.open(uri) as stream:
+        digest = _digest(stream)
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        format_, refused, imports = _inspected(stream, uri)
+    beside = tuple(ending for ending in SIGNATURES if files.exists(f"{uri}{ending}"))
+    return ArtefactFacts(digest, size, format_, tuple(refused), imports, beside)
+
+
+def _digest(stream: BinaryIO) -> str:
+    found = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        found.update(block)
+    return found.hexdigest()
+
+
+def _inspected(stream: BinaryIO, uri: str) -> tuple[str, list[str], int]:
+    head = stream.read(16)
+    stream.seek(0)
+    if not head:
+        return "unknown", ["the file is empty"], 0
+    if zipfile.is_zipfile(stream):
+        stream.seek(0)
+        return _zip(stream)
+    stream.seek(0)
+    ending = "".join(Path(uri).suffixes[-1:]).lower()
+    if head[:1] == b"\x80" or ending in {".pkl", ".pickle", ".joblib"}:
+        format_ = "joblib" if ending == ".joblib" else "pickle"
+        if head[:2] in {b"\x1f\x8b", b"x\x9c"} or head[:3] == b"BZh" or head[:4] == b"\xfd7zX":
+            return format_, ["a compressed pickle, which is not unpacked for inspection"], 0
+        refused, imports = _pickle(stream)
+        return format_, refused, imports
+    if ending == ".onnx":
+        return "onnx", [], 0
+    if ending in {".txt", ".json", ".ubj", ".cbm", ".safetensors"}:
+        return "native", [], 0
+    if _looks_like_pickle(stream):
+        stream.seek(0)
+        refused, imports = _pickle(stream)
+        return "pickle", refused, imports
+    return "unknown", ["a format that this check does not know"], 0
+
+
+def _looks_like_pickle(stream: BinaryIO) -> bool:
+    """Whether a file without a pickle's first byte is a pickle all the same (protocol 0 or 1)."""
+    try:
+        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(stream))
+    except Exception:  # noqa: BLE001 - any failure means that it is none
+        return False
+
+
+# ----------------------------------------------------------------------------------- archives
+
+
+def _zip(stream: BinaryIO) -> tuple[str, list[str], int]:
+    refused: list[str] = []
+    imports = 0
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            names = [member.filename for member in members]
+            twice = len(names) != len(set(names))
+            if twice:
+                refused.append("an archive that holds a name twice")
+            if any(name.startswith("/") or ".." in name.split("/") for name in names):
+                refused.append("an archive with paths that leave its folder")
+            skops = "schema.json" in names
+            for member in members:
+                if member.file_size > _LARGEST_MEMBER:
+                    refused.append("a member too large to be inspected")
+                    continue
+                content = archive.read(member)
+                if skops and member.filename == "schema.json":
+                    found = _untrusted(content)
+                    imports += found[1]
+                    refused += found[0]
+                elif member.filename.endswith(".npy"):
+                    refused += _npy(content)
+                elif member.filename.endswith((".pkl", ".pickle")) or content[:1] == b"\x80":
+                    more, count = _pickle(io.BytesIO(content))
+                    refused += ["a pickle inside the archive", *more]
+                    imports += count
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError):
+        return "zip", ["an archive that cannot be read"], imports
+    return ("skops" if skops else "zip"), _few(refused), imports
+
+
+def _npy(content: bytes) -> list[str]:
+    """Arrays of objects are pickles inside an array file."""
+    header = content[:512]
+    return ["an array of objects, which is a pickle"] if b"'|O'" in header else []
+
+
+def _untrusted(schema: bytes) -> tuple[list[str], int]:
+    """Types and functions of a skops file that are not allowed; reads JSON only."""
+    try:
+        content = json.loads(schema)
+    except ValueError:
+        return ["a skops file whose schema cannot be read"], 0
+    found = {
+        f"{node['__module__']}.{node['__class__']}"
+        for node in _nodes(content)
+        if isinstance(node.get("__module__"), str) and isinstance(node.get("__class__"), str)
+    }
+    loaders = {node.get("__loader__") for node in _nodes(content)}
+    refused = [f"the type {_name(name)}" for name in sorted(found) if not _skops_allows(name)]
+    if "MethodNode" in loaders or "ReduceNode" in loaders:
+        refused.append("a stored method or reduction")
+    return refused, len(found)
+
+
+def _nodes(content: object) -> Iterator[dict[str, object]]:
+    open_ = [content]
+    while open_:
+        node = open_.pop()
+        if isinstance(node, dict):
+            yield node
+            open_ += node.values()
+        elif isinstance(node, list):
+            open_ += node
+
+
+def _skops_allows(name: str) -> bool:
+    return name in TRUSTED_SKOPS or name in _PLAIN_TYPES or _allowed(name)
+
+
+_PLAIN_TYPES = frozenset(f"builtins.{name}" for name in ("bool", "bytes", "NoneType", "str"))
+
+
+# ------------------------------------------------------------------------------------ pickles
+
+
+def _pickle(stream: BinaryIO) -> tuple[list[str], int]:
+    """What a pickle would import and do that is not on the allow-list; nothing is executed."""
+    refused: list[str] = []
+    imports = 0
+    try:
+        for module, name, opcode in _operations(stream):
+            if opcode in _REFUSED_OPCODES:
+                refused.append(f"the opcode {opcode}")
+            if module is None:
+                continue
+            imports += 1
+            if name is None:
+                refused.append("an import whose name is computed")
+            elif not _allowed(f"{module}.{name}"):
+                refused.append(f"the import {_name(f'{module}.{name}')}")
+    except Exception:  # noqa: BLE001 - a pickle that cannot be read to its end is refused
+        refused.append("bytes that are no complete pickle")
+    return _few(refused), imports
+
+
+def _operations(stream: BinaryIO) -> Iterator[tuple[str | None, str | None, str]]:
+    """Module and name of each import (name None where it is not plain text), and each opcode.
+
+    ``STACK_GLOBAL`` takes its names from the stack: they are the last two texts if nothing but
+    memo operations came between, or were fetched from the memo; everything else counts as
+    computed and is refused.
+    """
+    texts: list[str | None] = []
+    memo: dict[int, str | None] = {}
+    while True:
+        for operation, argument, _ in pickletools.genops(stream):
+            name = operation.name
+            if name in {"GLOBAL", "INST"}:
+                module, _, attribute = str(argument).partition(" ")
+                yield module, attribute, name
+                texts = [None]
+            elif name == "STACK_GLOBAL":
+                module_, attribute_ = texts[-2:] if len(texts) >= 2 else [None, None]
+                if module_ is None or attribute_ is None:
+                    yield "", None, name
+                else:
+                    yield module_, attribute_, name
+                texts = [None]
+            elif name in _TEXTS:
+                texts.append(str(argument))
+            elif name in {"BINGET", "LONG_BINGET", "GET"}:
+                texts.append(memo.get(int(str(argument))))
+            elif name == "MEMOIZE":
+                memo[len(memo)] = texts[-1] if texts else None
+            elif name in {"PUT", "BINPUT", "LONG_BINPUT"}:
+                memo[int(str(argument))] = texts[-1] if texts else None
+            elif name not in {"PROTO", "FRAME"}:
+                texts.append(None)
+            yield None, None, name
+        if not _more(stream):
+            return
+
+
+def _more(stream: BinaryIO) -> bool:
+    """Whether bytes follow a pickle's end; joblib and attackers append further ones."""
+    following = stream.read(1)
+    if following:
+        stream.seek(-1, io.SEEK_CUR)
+    return bool(following)
+
+
+def _allowed(name: str) -> bool:
+    if name in _ALLOWED_NAMES:
+        return True
+    return bool(_ALLOWED_CLASSES.fullmatch(name)) and not _REFUSED_CLASSES.fullmatch(name)
+
+
+def _name(name: str) -> str:
+    """A dotted name for people; anything that is no name is not repeated."""
+    return name if re.fullmatch(r"[A-Za-z_][\w.]{0,99}", name) else "(not a plain name)"
+
+
+def _few(refused: Iterable[str]) -> list[str]:
+    found = list(dict.fromkeys(refused))
+    more = len(found) - _SHOWN
+    return found[:_SHOWN] + ([f"{more} more"] if more > 0 else [])
