@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 
 from nachweis.domain.manifest.activity import Art9
 from nachweis.domain.manifest.common import ColumnName, Id, Manifest, Period, RoleRef, Text
+from nachweis.domain.manifest.privacy import (
+    AnonymityDossier,
+    IdentifierKind,
+    Release,
+    TextPatterns,
+    Turns,
+)
 
 
 class DataSetRole(StrEnum):
@@ -65,6 +72,16 @@ class Column(Manifest):
     """Whether nobody can change the value, for example a year of birth."""
     personal_default: bool = True
     """Whether published numbers about it are treated as numbers about people."""
+    personal: bool | None = None
+    """False states that the column says nothing about a person, where it has no category."""
+    holds: list[IdentifierKind] | None = None
+    """Identifiers that this text is known to hold; others are reported."""
+    precision: Literal["year", "month", "day", "hour", "minute"] | None = None
+    """Finest unit of a time that the purpose needs."""
+    decimals: int | None = Field(default=None, ge=0, le=15)
+    """Decimal places of a number that the purpose needs."""
+    needed_for: Text | None = None
+    """Why the column is kept although models gain little or nothing from it."""
     known_at: ColumnName | None = None
     """Column that says when this row's value became known; a model's input must not be known only
     after the row's own time."""
@@ -129,6 +146,12 @@ class FieldRole(StrEnum):
     ERASED_AT = "erased_at"
     SCOPE = "scope"
     TEXT = "text"
+    HANDED_OVER = "handed_over"
+    """Whether a person had taken over a dialogue."""
+    REVIEWER = "reviewer"
+    """Who reviewed; only the number of different ones is read."""
+    REVIEW_SECONDS = "review_seconds"
+    """How long a review took."""
     LANGUAGE = "language"
     REVIEWER_DECISION = "reviewer_decision"
     SOURCE = "source"
@@ -187,6 +210,16 @@ class DataSet(Manifest):
     suite: Id | None = None
     """Expectation suite; default is the suite of the same id, if there is one."""
     pinned: Literal["content", "s3_versions", "snapshot", "unpinned"] = "content"
+    identifiability: Literal["identified", "pseudonymised", "anonymised"] | None = None
+    """Whether people are named in it, can be named with a key, or (with dossier) by nobody."""
+    anonymity: AnonymityDossier | None = None
+    """Needed where ``identifiability`` is anonymised."""
+    release: Release | None = None
+    """For data sets that are given away: how alike rows must be."""
+    turns: Turns | None = None
+    """How turns are read, for data sets with role dialogues."""
+    text_patterns: TextPatterns | None = None
+    """Own numbers in free texts."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSet:
@@ -200,11 +233,21 @@ class DataSet(Manifest):
                 "subject_key.column": self.subject_key.column if self.subject_key else None,
                 **{f"fields.{role.value}": column for role, column in self.fields.items()},
                 **{f"columns.{c.name}.known_at": c.known_at for c in self.columns},
+                **self._released(),
             }
             for field, column in used.items():
                 if column is not None and column not in names:
                     raise ValueError(f"{field}: column {column!r} is not among columns")
         return self
+
+    def _released(self) -> dict[str, str]:
+        if self.release is None:
+            return {}
+        return {
+            f"release.{part}[{place}]": column
+            for part in ("quasi_identifiers", "sensitive")
+            for place, column in enumerate(getattr(self.release, part))
+        }
 
     @property
     def locations(self) -> list[str]:
