@@ -10,7 +10,9 @@ from nachweis.domain.errors import BudgetExceededError
 from nachweis.domain.manifest import Model
 from nachweis.domain.manifest.suite import Suite
 from nachweis.domain.observation import (
+    NO_DATA_SET,
     Artefact,
+    Fit,
     GroupedCounts,
     History,
     Join,
@@ -24,7 +26,6 @@ from nachweis.domain.observation import (
     Source,
     StoreProbe,
     SuiteResult,
-    TextScan,
 )
 from nachweis.pipeline.observe import assert_budget, observe
 from tests.unit.data_worlds import data_set, memory_tables_of, parquet, tables_of
@@ -182,9 +183,8 @@ def test_one_broken_column_leaves_the_others(tmp_path: Path):
 def test_observations_without_an_engine_say_so(tmp_path: Path):
     requests = {
         "check": [
-            Artefact("artefact", LOG, "model.skops"),
+            Fit("fit", LOG, "y", ("x",), 10),
             StoreProbe("store", LOG, "records"),
-            TextScan("text", LOG, "g", ("x",)),
         ]
     }
     with memory_tables_of(ROWS, tmp_path) as tables:
@@ -192,6 +192,13 @@ def test_observations_without_an_engine_say_so(tmp_path: Path):
     assert {reason for _, reason in seen.missing()} == {
         "this observation needs an engine that is not installed"
     }
+
+
+def test_files_that_are_not_there_say_so(tmp_path: Path):
+    requests = {"check": [Artefact("artefact", NO_DATA_SET, "model.skops")]}
+    with memory_tables_of(ROWS, tmp_path) as tables:
+        seen = run(tables, requests)["check"]
+    assert [reason for _, reason in seen.missing()] == ["model.skops: there is no such file"]
 
 
 def test_history_is_the_checks_own_and_cut_to_what_it_asked_for(tmp_path: Path):
