@@ -183,6 +183,23 @@ class Inputs:
             raise KeyError(role)
         return Source(data_set.id, window)
 
+    @cached_property
+    def pseudonymised_columns(self) -> list[str]:
+        """Columns of the data set whose category an activity declares as pseudonymised."""
+        categories = {
+            category.id
+            for activity in self.activities
+            for category in activity.data_categories
+            if category.pseudonymised
+        }
+        return [column.name for column in self.data_set.columns if column.category in categories]
+
+    @property
+    def reviews(self) -> DataSet | None:
+        """The data set with reviews of the model's decisions by people."""
+        declared = self.model.oversight.reviews if self.model.oversight else None
+        return self.world.data_sets.get(declared) if declared else None
+
     def events(self) -> list[Event]:
         """Declared events that cover this night and this model."""
         return [
@@ -491,6 +508,78 @@ class Needs:
         "'dialogue.markers' (canaries of the system prompt) or 'dialogue.forbidden'",
     )
 
+    RELEASE = Need(
+        "release",
+        lambda inputs: inputs.data_set.release is not None,
+        "'release' (quasi_identifiers, sensitive, k, l, t) of a data set that is given away",
+    )
+    PSEUDONYMISED = Need(
+        "pseudonymised",
+        lambda inputs: (
+            inputs.data_set.identifiability in {"pseudonymised", "anonymised"}
+            or bool(inputs.pseudonymised_columns)
+        ),
+        "'identifiability: pseudonymised' of the data set, or a data category of an activity with "
+        "'pseudonymised: true' that one of its columns belongs to",
+    )
+    IDENTIFIABILITY = Need(
+        "identifiability",
+        lambda inputs: inputs.data_set.identifiability is not None,
+        "'identifiability' of the data set: identified, pseudonymised or anonymised",
+    )
+    TRAINING_SCORES = Need(
+        "training_scores",
+        lambda inputs: (
+            _model_field("training", FieldRole.SCORE)(inputs)
+            and _model_field("reference", FieldRole.SCORE)(inputs)
+        ),
+        "'fields.score' of both the training set and the reference: scores of one version",
+    )
+    TURN_TEXTS = Need(
+        "turn_texts",
+        _model_field("dialogues", FieldRole.TEXT, FieldRole.SOURCE),
+        "'data.dialogues' with fields text and source (the speaker of a turn)",
+    )
+    TURNS_IN_ORDER = Need(
+        "turns_in_order",
+        lambda inputs: (
+            _model_field("dialogues", FieldRole.TEXT, FieldRole.SOURCE, FieldRole.CONVERSATION)(
+                inputs
+            )
+            and inputs.data("dialogues").time is not None  # type: ignore[union-attr]
+        ),
+        "'data.dialogues' with 'time' and fields text, source (the speaker) and conversation",
+    )
+    DISCLOSURE = Need(
+        "disclosure",
+        lambda inputs: bool(inputs.model.ai_act and inputs.model.ai_act.disclosure),
+        "'ai_act.disclosure' of the model: the words in which people are told, per language",
+    )
+    REQUESTS_FOR_A_PERSON = Need(
+        "requests_for_a_person",
+        lambda inputs: bool(
+            (found := inputs.data("dialogues"))
+            and found.turns
+            and found.turns.asks_for_person
+            and (found.turns.staff or found.field(FieldRole.HANDED_OVER))
+        ),
+        "'turns.asks_for_person' of the dialogues, and 'fields.handed_over' or 'turns.staff'",
+    )
+    REVIEWS = Need(
+        "reviews",
+        lambda inputs: (
+            (found := inputs.reviews) is not None
+            and found.field(FieldRole.KEY) is not None
+            and found.field(FieldRole.REVIEWER) is not None
+        ),
+        "'oversight.reviews' of the model: a data set with fields key and reviewer",
+    )
+    EMPLOYEE_MONITORING = Need(
+        "employee_monitoring",
+        lambda inputs: inputs.world.organisation.employee_monitoring is not None,
+        "'employee_monitoring' (agreement_ref or reason, staff_informed_on) in organisation.yaml",
+    )
+
     @classmethod
     def all(cls) -> list[Need]:
         """Every need, by name."""
@@ -523,6 +612,7 @@ class Example:
             for a check about a model, ids equal to the fields of ``ModelData`` are wired to it.
         model: Fields laid over a minimal draft model.
         activity: Fields laid over a minimal activity.
+        organisation: Fields laid over a minimal organisation.
         suite: Expectations of the subject's suite, as in a suite file.
         params: Parameters laid over the defaults.
         history: Earlier nights' findings for a History request, newest first.
@@ -537,6 +627,7 @@ class Example:
     tables: Mapping[str, ExampleTable]
     model: Mapping[str, Any] = field(default_factory=dict)
     activity: Mapping[str, Any] = field(default_factory=dict)
+    organisation: Mapping[str, Any] = field(default_factory=dict)
     suite: tuple[Mapping[str, Any], ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Any, ...] = ()

@@ -79,7 +79,7 @@ def example_world(check: type[Check], example: Example) -> World:
     model = Model.model_validate({**_MODEL, "data": wired, **example.model})
     activity = Activity.model_validate({**_ACTIVITY, **example.activity})
     return World(
-        organisation=Organisation.model_validate(_ORGANISATION),
+        organisation=Organisation.model_validate({**_ORGANISATION, **example.organisation}),
         policy=Policy.model_validate(
             {**example.policy, "checks": {check.id: dict(example.params)}}
         ),

@@ -1,4 +1,4 @@
-"""Parts of datasets/*.yaml about privacy: releases, anonymity, dialogues and what texts may hold."""
+"""Parts of datasets/*.yaml about privacy: releases, anonymity, turns, what texts may hold."""
 
 from __future__ import annotations
 
