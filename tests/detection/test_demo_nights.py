@@ -19,6 +19,7 @@ from demo.generate import generate
 from nachweis.domain.finding import Finding, SubjectKind
 from nachweis.domain.night import Night
 from nachweis.domain.observation import PastFinding
+from nachweis.pipeline.archive import limits_of
 from nachweis.pipeline.context import NightContext
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.night import observe_subject, subjects_of
@@ -51,6 +52,8 @@ class Past:
                 column=finding.column,
                 drifted=_drifted(finding),
                 values={item.name: item.value for item in finding.measurements},
+                units={item.name: item.unit for item in finding.measurements},
+                limits=limits_of(finding.measurements),
             )
             for day in earlier
             for finding in self.nights[day]

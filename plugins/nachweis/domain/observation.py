@@ -324,10 +324,16 @@ class StoreProbe(Request):
 class History(Request):
     """Signed measurements of earlier nights for this check and subject, newest first.
 
+    Attributes:
+        nights: How many signed nights to look back.
+        of: Another check of the same subject whose measurements are wanted; default is the asking
+            check itself.
+
     Result: list of :class:`PastFinding`.
     """
 
     nights: int = 30
+    of: str = ""
 
 
 # ------------------------------------------------------------------------------------- results
@@ -531,13 +537,25 @@ class ArtefactFile:
 
 @dataclass(frozen=True, slots=True)
 class PastFinding:
-    """A finding of an earlier, signed night: outcome and measurements only."""
+    """A finding of an earlier, signed night: outcome and measurements only.
+
+    Attributes:
+        night: The night.
+        outcome: Its outcome.
+        column: Column it was about, if any.
+        drifted: Whether a library's rule called it drifted.
+        values: Measurement name to value.
+        units: Measurement name to unit.
+        limits: Measurement name to the number it was held against, where there was one.
+    """
 
     night: str
     outcome: str
     column: str | None
     drifted: bool | None
     values: Mapping[str, float | int | str | bool | None]
+    units: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nachweis.domain.canonical import digest_bytes, parse
 from nachweis.domain.errors import IntegrityError, NachweisError
+from nachweis.domain.finding import Measurement
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import (
     Assessment,
@@ -225,6 +226,8 @@ class Archive:
                 column=finding.column,
                 drifted=_drifted(finding.measurements),
                 values={item.name: item.value for item in finding.measurements},
+                units={item.name: item.unit for item in finding.measurements},
+                limits=limits_of(finding.measurements),
             )
             for day, evidence in self._histories[asked]
             for finding in evidence.findings
@@ -256,6 +259,15 @@ def _drifted(measurements: Iterable[object]) -> bool | None:
     said = [getattr(item, "drifted", None) for item in measurements]
     known = [value for value in said if value is not None]
     return any(known) if known else None
+
+
+def limits_of(measurements: Iterable[Measurement]) -> dict[str, float]:
+    """Measurement name to the number it was held against."""
+    return {
+        item.name: float(item.threshold.value)
+        for item in measurements
+        if item.threshold is not None and not isinstance(item.threshold.value, str)
+    }
 
 
 def _keep(path: Path, content: bytes) -> None:

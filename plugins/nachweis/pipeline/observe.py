@@ -115,7 +115,8 @@ def observe(
     since = len(tables.log.entries)
     for item in asked:
         if isinstance(item.request, History):
-            results.put(item, _newest_nights(history(item.check), item.request.nights))
+            past = history(item.request.of or item.check)
+            results.put(item, _newest_nights(past, item.request.nights))
         elif isinstance(item.request, ArtefactFolder):
             results.put(item, _listed(tables, item.request))
         elif isinstance(item.request, _ABOUT_FILES):
