@@ -25,20 +25,22 @@ class Compared:
     """A column and its counterpart in the reference.
 
     Attributes:
-        name: Column of the scoring log.
+        name: Column of the data set that is watched.
         reference: Column of the reference, or None if it declares none.
         kind: How both are profiled; None if this type has no distribution that is compared.
+        role: Role of the data set that is watched.
     """
 
     name: str
     reference: str | None
     kind: ProfileKind | None
+    role: str = "scoring_log"
 
     def requests(self, inputs: Inputs) -> Iterator[Profile]:
         """Profiles of both sides; the reference's is cached by the engine."""
         if self.reference is None or self.kind is None:
             return
-        reference, current = inputs.source("reference"), inputs.source("scoring_log", "current")
+        reference, current = inputs.source("reference"), inputs.source(self.role, "current")
         yield Profile(f"reference:{self.name}", reference, self.reference, self.kind)
         yield Profile(f"current:{self.name}", current, self.name, self.kind)
 
@@ -78,6 +80,16 @@ def outputs(inputs: Inputs) -> list[Compared]:
     return found
 
 
+def labels(inputs: Inputs) -> list[Compared]:
+    """What people really did, as far as it has arrived."""
+    told, reference = inputs.data("outcomes"), inputs.data("reference")
+    name = told.field(FieldRole.LABEL) if told else None
+    if name is None or reference is None:
+        return []
+    kind = _kind(told, name)
+    return [Compared(name, reference.field(FieldRole.LABEL), kind, role="outcomes")]
+
+
 def _counterpart(reference: DataSet | None, name: str) -> str | None:
     if reference is None or not reference.columns:
         return name
@@ -96,10 +108,10 @@ def _kind(log: DataSet | None, name: str) -> ProfileKind | None:
     return None if column.free_text else _KINDS.get(column.type)
 
 
-def too_few_rows(inputs: Inputs, seen: Observations) -> str:
+def too_few_rows(inputs: Inputs, seen: Observations, role: str = "scoring_log") -> str:
     """Why the window is too small by the model's own declaration, or an empty string."""
     least = inputs.model.current.min_rows
-    facts = seen.window(inputs.source("scoring_log", "current"))
+    facts = seen.window(inputs.source(role, "current"))
     if facts is None or facts.rows >= least:
         return ""
     return f"the window holds fewer than the {least} rows that the model declares as its minimum"
@@ -107,13 +119,14 @@ def too_few_rows(inputs: Inputs, seen: Observations) -> str:
 
 def scope(inputs: Inputs, seen: Observations, columns: Sequence[Compared]) -> str:
     """What was looked at, for findings."""
-    current = inputs.source("scoring_log", "current")
+    current = inputs.source(columns[0].role if columns else "scoring_log", "current")
     facts = seen.window(current)
-    window = _window(facts) if facts else "current window"
+    window = window_words(facts) if facts else "current window"
     against = inputs.source("reference").data_set
     return f"{len(columns)} columns of {current.data_set}, {window}, against {against}"
 
 
-def _window(facts: WindowFacts) -> str:
+def window_words(facts: WindowFacts) -> str:
+    """A window in words."""
     span = f"{facts.start} to {facts.end}" if facts.start else "all rows"
     return span + (" (widened to reach the declared number of rows)" if facts.extended else "")

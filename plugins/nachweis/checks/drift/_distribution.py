@@ -99,7 +99,8 @@ def requests(inputs: Inputs, columns: Sequence[Compared]) -> Iterator[Request]:
             )
     for column in columns:
         yield from column.requests(inputs)
-    yield history_request(inputs.source("scoring_log", "current"))
+    role = columns[0].role if columns else "scoring_log"
+    yield history_request(inputs.source(role, "current"))
 
 
 def findings(
@@ -116,7 +117,7 @@ def findings(
     Yields:
         The findings.
     """
-    too_few = too_few_rows(inputs, seen)
+    too_few = too_few_rows(inputs, seen, columns[0].role) if columns else ""
     compared = _corrected([_compare(inputs, column, seen, too_few) for column in columns])
     looked_at = scope(inputs, seen, columns)
     history: Iterable[PastFinding] = seen.get("history") or ()

@@ -11,7 +11,8 @@ from nachweis.domain.check import ExampleTable
 from nachweis.domain.manifest import DataSetRole
 from nachweis.domain.observation import PastFinding
 
-_NOON = dt.datetime(2026, 3, 2, 12)
+NOON = dt.datetime(2026, 3, 2, 12)
+"""When the rows of an example were written."""
 LAST_NIGHT = "2026-03-01"
 
 
@@ -50,7 +51,7 @@ def tables(
         ),
         "scoring_log": ExampleTable(
             DataSetRole.SCORING_LOG,
-            {**{name: list(values) for name, values in current.items()}, "at": [_NOON] * rows},
+            {**{name: list(values) for name, values in current.items()}, "at": [NOON] * rows},
             {
                 "columns": [*columns(list(current)), {"name": "at"}],
                 "fields": meanings,
