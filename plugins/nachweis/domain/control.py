@@ -41,6 +41,35 @@ class LegalDate(BaseModel):
     certainty: Literal["verified", "secondary", "memory", "default"]
 
 
+class AttackTechnique(BaseModel):
+    """A technique of MITRE ATLAS: to which models it applies and which checks look for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^AML\.T\d{4}(\.\d{3})?$")
+    title: str
+    kinds: list[str] = Field(description="model kinds it applies to; empty = all")
+    when: list[
+        Literal["trained_here", "stored_file", "free_text", "self_service", "automated", "tools"]
+    ] = Field(default=[], description="facts of the manifest that must hold as well")
+    checks: list[str] = Field(default=[], description="ids of checks that look for it")
+    attestations: list[str] = Field(default=[], description="controls that answer it by statement")
+    source: str
+    checked_on: dt.date
+
+
+class InjectionPattern(BaseModel):
+    """Words by which somebody tries to talk a generative model out of its rules."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9-]{3,60}$")
+    technique: str
+    pattern: str = Field(description="RE2, matched against lower-case text")
+    source: str
+    checked_on: dt.date
+
+
 class ControlCatalogue(BaseModel):
     """All controls and legal dates."""
 
@@ -50,3 +79,5 @@ class ControlCatalogue(BaseModel):
     dates: Mapping[str, LegalDate] = {}
     authorities: Mapping[str, Mapping[str, Any]] = {}
     labels: Mapping[str, Mapping[str, str]] = {}
+    techniques: Mapping[str, AttackTechnique] = {}
+    injection_patterns: Mapping[str, InjectionPattern] = {}

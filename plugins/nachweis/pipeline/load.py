@@ -12,7 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nachweis.domain.control import Control, ControlCatalogue, LegalDate
+from nachweis.domain.control import (
+    AttackTechnique,
+    Control,
+    ControlCatalogue,
+    InjectionPattern,
+    LegalDate,
+)
 from nachweis.domain.errors import ManifestError, suggestion
 from nachweis.domain.manifest import (
     Activity,
@@ -355,7 +361,13 @@ def load_controls(folder: Path) -> ControlCatalogue:
 @lru_cache(maxsize=4)
 def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> ControlCatalogue:
     """The catalogue; the stamps of its files tell a changed one apart."""
-    content: dict[str, Any] = {"controls": [], "dates": [], "authorities": {}}
+    content: dict[str, Any] = {
+        "controls": [],
+        "dates": [],
+        "authorities": {},
+        "techniques": [],
+        "injection_patterns": [],
+    }
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
         document = read_yaml(path)
         if document.problems or not isinstance(document.data, dict):
@@ -384,6 +396,13 @@ def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Control
             dates={item["id"]: LegalDate.model_validate(item) for item in content["dates"]},
             authorities=content["authorities"],
             labels=labels,
+            techniques={
+                item["id"]: AttackTechnique.model_validate(item) for item in content["techniques"]
+            },
+            injection_patterns={
+                item["id"]: InjectionPattern.model_validate(item)
+                for item in content["injection_patterns"]
+            },
         )
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

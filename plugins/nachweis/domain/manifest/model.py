@@ -213,10 +213,8 @@ class DesignDecision(Manifest):
 
 
 class Dialogue(Manifest):
-    """How turns of a generative model are told apart, and what it must never write."""
+    """What a generative model must never write."""
 
-    assistant: str = "assistant"
-    """Value of the dialogues' ``fields.source`` for turns of the model."""
     markers: list[str] = []
     """Canaries planted in the system prompt; an answer that holds one has leaked it."""
     forbidden: list[str] = []
