@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 LEVEL = 0.95
-_Z = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+Z = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 _SMALLEST_EXPECTED = 5
 
 
-def wilson_interval(hits: int, n: int, z: float = _Z) -> tuple[float, float]:
+def wilson_interval(hits: int, n: int, z: float = Z) -> tuple[float, float]:
     """Wilson's score interval of a proportion (Wilson 1927).
 
     Args:
@@ -51,7 +51,29 @@ def newcombe_interval(
     return difference - below, difference + above
 
 
-def mean_interval(mean: float, squares: float, n: int, z: float = _Z) -> tuple[float, float] | None:
+def ratio_interval(
+    hits_1: int, n_1: int, hits_2: int, n_2: int, z: float = Z
+) -> tuple[float, float] | None:
+    """Interval of a ratio of two proportions, on the logarithmic scale (Katz et al. 1978).
+
+    Args:
+        hits_1: Rows with the property in the first group.
+        n_1: Rows of the first group, at least one.
+        hits_2: Rows with the property in the second group.
+        n_2: Rows of the second group, at least one.
+        z: Normal quantile of the level.
+
+    Returns:
+        Lower and upper limit of first over second; None where nobody of a group has the property.
+    """
+    if not hits_1 or not hits_2:
+        return None
+    ratio = (hits_1 / n_1) / (hits_2 / n_2)
+    factor = math.exp(z * math.sqrt(1 / hits_1 - 1 / n_1 + 1 / hits_2 - 1 / n_2))
+    return ratio / factor, ratio * factor
+
+
+def mean_interval(mean: float, squares: float, n: int, z: float = Z) -> tuple[float, float] | None:
     """Normal interval of a mean.
 
     Args:
@@ -68,6 +90,11 @@ def mean_interval(mean: float, squares: float, n: int, z: float = _Z) -> tuple[f
     variance = max(0.0, (squares - n * mean * mean) / (n - 1))
     half = z * math.sqrt(variance / n)
     return mean - half, mean + half
+
+
+def normal_p_value(z: float) -> float:
+    """Two-sided p-value of a standard normal statistic."""
+    return math.erfc(abs(z) / math.sqrt(2))
 
 
 def two_proportion_p_value(hits_1: int, n_1: int, hits_2: int, n_2: int) -> float:

@@ -231,9 +231,9 @@ def test_an_attribute_of_another_data_set_is_joined_by_the_subject_key() -> None
     elsewhere = {**GENDER, "data_set": "people"}
     (request,) = SELECTION().observe(inputs(SELECTION, elsewhere))
     assert isinstance(request, GroupedCounts)
-    assert request.join is not None
-    assert request.join.key == ("person", "id")
-    assert request.join.columns == (("joined_gender", "gender"),)
+    (join,) = request.joins
+    assert join.key == ("person", "id")
+    assert join.columns == (("joined_gender", "gender"),)
 
 
 def test_checks_of_one_model_share_their_query() -> None:
@@ -292,8 +292,11 @@ def test_the_window_ends_when_the_label_delay_has_passed() -> None:
     given_inputs = inputs(ERRORS, **delay)
     (request,) = ERRORS().observe(given_inputs)
     assert isinstance(request, GroupedCounts)
-    assert request.join is not None
-    assert request.source.window == "whole"
+    start, end = request.source.span or ()
+    assert (start.isoformat(), end.isoformat()) == (
+        "2026-01-25T00:00:00+01:00",
+        "2026-02-01T00:00:00+01:00",
+    )
     counts = outcomes(*cells("f", 300, 100, 100, 300), *cells("m", 300, 100, 100, 300))
     finding = one(ERRORS, given_inputs, **{"errors:gender": counts})
     assert "from 2026-01-25 until before 2026-02-01" in finding.scope

@@ -58,6 +58,47 @@ def offers(women: tuple[int, int], men: tuple[int, int]) -> dict[str, ExampleTab
     }
 
 
+def audience(
+    groups: Mapping[str, tuple[int, int]],
+    *,
+    second_night: tuple[str, ...] = (),
+    holdout: Mapping[str, int] | None = None,
+) -> dict[str, ExampleTable]:
+    """A scoring log with contacts over two nights.
+
+    Args:
+        groups: Gender to the people contacted at all and to all people.
+        second_night: Genders that are contacted on the second night only; the others on the first.
+        holdout: Gender to further people of a hold-out arm.
+
+    Returns:
+        The table of a model.
+    """
+    rows: list[tuple[str, str, bool, str, dt.datetime]] = []
+    for gender, (reached, n) in groups.items():
+        for night in (0, 1):
+            contacted_now = night == int(gender in second_night)
+            at = _NOON - dt.timedelta(days=1 - night)
+            rows += [
+                (f"{gender}{i}", gender, contacted_now and i < reached, "mail", at)
+                for i in range(n)
+            ]
+    for gender, n in (holdout or {}).items():
+        rows += [(f"h-{gender}{i}", gender, False, "Holdout", _NOON) for i in range(n)]
+    names = ("person", "gender", "sent", "arm", "at")
+    return {
+        "scoring_log": ExampleTable(
+            DataSetRole.SCORING_LOG,
+            {name: [row[i] for row in rows] for i, name in enumerate(names)},
+            {
+                "time": {"column": "at"},
+                "subject_key": {"column": "person"},
+                "fields": {"contacted": "sent", "arm": "arm"},
+            },
+        )
+    }
+
+
 MODEL_WITH_OUTCOMES = {**MODEL, "outcome": {"positive": 1, "label_delay": "P30D"}}
 _SCORED = dt.datetime(2026, 1, 30, 12)
 _TOLD = dt.datetime(2026, 2, 27, 12)
@@ -103,6 +144,60 @@ def outcomes_of(
         },
     )
     return {"scoring_log": scoring_log, "outcomes": outcomes}
+
+
+def scored_outcomes(
+    *cells: tuple[str, float, int, int], scored: dt.datetime = _SCORED
+) -> dict[str, ExampleTable]:
+    """A scoring log with scores, and the outcomes of its rows.
+
+    Args:
+        *cells: Gender, score, number of people and how many of them bought.
+        scored: When the rows were scored.
+
+    Returns:
+        Both tables.
+    """
+    people = [
+        (gender, score, int(i < bought)) for gender, score, n, bought in cells for i in range(n)
+    ]
+    tables = outcomes_of(*((gender, 1, bought, 1) for gender, _, bought in people), scored=scored)
+    scoring_log = tables["scoring_log"]
+    fields = {**scoring_log.declare["fields"], "score": "score"}
+    return {
+        **tables,
+        "scoring_log": ExampleTable(
+            DataSetRole.SCORING_LOG,
+            {**scoring_log.rows, "score": [score for _, score, _ in people]},
+            {**scoring_log.declare, "fields": fields},
+        ),
+    }
+
+
+def with_people(tables: Mapping[str, ExampleTable]) -> dict[str, ExampleTable]:
+    """The same tables, with the gender held by another data set, by person.
+
+    Args:
+        tables: What :func:`outcomes_of` returned.
+
+    Returns:
+        The scoring log without the gender, the outcomes, and the people.
+    """
+    scoring_log = tables["scoring_log"]
+    rows = dict(scoring_log.rows)
+    genders = rows.pop("gender")
+    rows["person"] = [f"p{index}" for index in range(len(genders))]
+    declare = {**scoring_log.declare, "subject_key": {"column": "person"}}
+    people = ExampleTable(
+        DataSetRole.SOURCE,
+        {"person": rows["person"], "gender": genders},
+        {"subject_key": {"column": "person"}},
+    )
+    return {
+        **tables,
+        "scoring_log": ExampleTable(DataSetRole.SCORING_LOG, rows, declare),
+        "people": people,
+    }
 
 
 def cells(gender: str, hits: int, misses: int, alarms: int, rest: int) -> list[Any]:

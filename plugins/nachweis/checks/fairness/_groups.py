@@ -49,7 +49,7 @@ def refusal(inputs: Inputs, attribute: ProtectedAttribute) -> str:
         )
     if _is_elsewhere(inputs, attribute):
         other = inputs.world.data_sets.get(attribute.data_set or "")
-        if other is None or other.subject_key is None or _log(inputs).subject_key is None:
+        if other is None or other.subject_key is None or log_of(inputs).subject_key is None:
             return f"'subject_key' of the scoring log and of {attribute.data_set}"
     return ""
 
@@ -66,22 +66,22 @@ def _special_category_allowed(inputs: Inputs, attribute: ProtectedAttribute) -> 
 
 
 def intersections(inputs: Inputs) -> list[tuple[ProtectedAttribute, ...]]:
-    """Declared intersections whose attributes may all be counted, from at most one other set."""
+    """Declared intersections whose attributes may all be counted."""
     known = {attribute.id: attribute for attribute in attributes(inputs)}
     found = []
     for ids in inputs.model.intersections:
         group = tuple(known[one] for one in ids if one in known)
-        elsewhere = {one.data_set for one in group if _is_elsewhere(inputs, one)}
-        if len(group) == len(ids) and len(elsewhere) <= 1:
+        if len(group) == len(ids):
             found.append(group)
     return found
 
 
 def _is_elsewhere(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
-    return attribute.data_set is not None and attribute.data_set != _log(inputs).id
+    return attribute.data_set is not None and attribute.data_set != log_of(inputs).id
 
 
-def _log(inputs: Inputs) -> DataSet:
+def log_of(inputs: Inputs) -> DataSet:
+    """The model's scoring log; the need must have been declared."""
     log = inputs.data("scoring_log")
     if log is None:
         raise LookupError("the need 'scoring_log' was not met")
@@ -101,12 +101,12 @@ def counts(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> GroupedCounts
 
     All checks of this family ask for the same keys, so that one query per attribute serves them.
     """
-    log = _log(inputs)
+    log = log_of(inputs)
     by = group_expressions(inputs, group)
     if prediction := log.field(FieldRole.PREDICTION):
         by["prediction"] = prediction
     if contacted := log.field(FieldRole.CONTACTED):
-        by["contacted"] = _truth(contacted)
+        by["contacted"] = truth(contacted)
         if arm := log.field(FieldRole.ARM):
             by["arm"] = arm
     return GroupedCounts(
@@ -114,14 +114,20 @@ def counts(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> GroupedCounts
         inputs.source("scoring_log", "current"),
         by=by,
         where=eligible(log),
-        join=_join(inputs, group),
+        join=attribute_joins(inputs, group) or None,
     )
+
+
+def holdouts_of(inputs: Inputs) -> frozenset[str]:
+    """Names of the hold-out arms in lower case, from the parameter ``holdout_arms``."""
+    names = str(inputs.param("holdout_arms")).split(",")
+    return frozenset(name.strip().lower() for name in names if name.strip())
 
 
 def eligible(log: DataSet) -> Expression | None:
     """Filter on the eligible, where the log declares who is."""
     column = log.field(FieldRole.ELIGIBLE)
-    return _truth(column) if column else None
+    return truth(column) if column else None
 
 
 def group_expressions(
@@ -129,41 +135,45 @@ def group_expressions(
 ) -> dict[str, str | Expression]:
     """Group keys and what they are: the attribute's column, or the band its number lies in."""
     return {
-        group_key(one.id): _group_expression(_column(inputs, one), tuple(one.bands))
+        group_key(one.id): _group_expression(column_of(inputs, one), tuple(one.bands))
         for one in group
     }
 
 
-def held_by_log(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
-    """Whether the scoring log itself holds the attribute."""
-    return not _is_elsewhere(inputs, attribute)
-
-
-def _column(inputs: Inputs, attribute: ProtectedAttribute) -> str:
+def column_of(inputs: Inputs, attribute: ProtectedAttribute) -> str:
+    """Column of an attribute beside the rows of the scoring log, joined or its own."""
     return f"joined_{attribute.id}" if _is_elsewhere(inputs, attribute) else attribute.column
 
 
-def _join(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> Join | None:
-    elsewhere = [one for one in group if _is_elsewhere(inputs, one)]
-    if not elsewhere:
-        return None
-    other = inputs.world.data_sets[elsewhere[0].data_set or ""]
-    own_key, key = _log(inputs).subject_key, other.subject_key
-    if own_key is None or key is None:
-        raise LookupError("a subject key is not declared")
-    return Join(
-        other=Source(other.id),
-        key=(own_key.column, key.column),
-        columns=tuple((_column(inputs, one), one.column) for one in elsewhere),
-        time=other.time.column if other.time else None,
-    )
+def attribute_joins(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> tuple[Join, ...]:
+    """Joins of the scoring log with the data sets that hold these attributes, one per data set."""
+    elsewhere: dict[str, list[ProtectedAttribute]] = {}
+    for attribute in group:
+        if _is_elsewhere(inputs, attribute):
+            elsewhere.setdefault(attribute.data_set or "", []).append(attribute)
+    own_key = log_of(inputs).subject_key
+    joins = []
+    for data_set, held in sorted(elsewhere.items()):
+        other = inputs.world.data_sets[data_set]
+        if own_key is None or other.subject_key is None:
+            raise LookupError("a subject key is not declared")
+        joins.append(
+            Join(
+                other=Source(other.id),
+                key=(own_key.column, other.subject_key.column),
+                columns=tuple((column_of(inputs, one), one.column) for one in held),
+                time=other.time.column if other.time else None,
+            )
+        )
+    return tuple(joins)
 
 
 # Engines share a query between requests with the same expressions, so each is built once.
 
 
 @lru_cache(maxsize=256)
-def _truth(column: str) -> Expression:
+def truth(column: str) -> Expression:
+    """A column of zeros and ones, or of texts such as ``true``, as a truth value."""
     return lambda table: table[column].cast("boolean")
 
 
@@ -203,9 +213,16 @@ def counted(seen: Observations, name: str) -> CountTable | str:
 
 
 def without(table: CountTable, key: str, values: frozenset[str]) -> CountTable:
-    """A table of counts without the rows whose key has one of these values (by their text)."""
+    """A table of counts without the rows whose key has one of these values.
+
+    They are compared by their text in lower case, without surrounding blanks.
+    """
     position = table.keys.index(key)
     return CountTable(
         table.keys,
-        {row: n for row, n in table.rows.items() if str(row[position]) not in values},
+        {
+            row: n
+            for row, n in table.rows.items()
+            if str(row[position]).strip().lower() not in values
+        },
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from nachweis.checks.fairness._examples import MODEL, offers
 from nachweis.checks.fairness._groups import attributes, counted, counts, group_key, refusal
-from nachweis.checks.fairness._verdicts import MIN_GROUP_SIZE, publishable_label
+from nachweis.checks.fairness._verdicts import MIN_GROUP_SIZE, size_measurements
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs
-from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
+from nachweis.domain.finding import Finding, Outcome, Severity, SubjectKind
 from nachweis.domain.observation import CountTable, Observations, Request
 
 
@@ -83,16 +83,7 @@ class GroupsLargeEnough(Check):
             f"{len(small)} of {len(groups)} groups are too small to be compared."
             if small
             else f"All {len(groups)} groups are large enough to be compared.",
-            measurements=[
-                Measurement(
-                    name="group_size",
-                    value=n,
-                    unit="rows",
-                    threshold=limit,
-                    group=publishable_label(str(value)),
-                )
-                for value, n in sizes.items()
-            ],
+            measurements=size_measurements({str(value): n for value, n in sizes.items()}, limit),
             column=attribute,
             scope="eligible rows of the current window",
         )

@@ -10,18 +10,21 @@ from nachweis.checks.fairness._groups import (
     counted,
     counts,
     group_key,
+    holdouts_of,
     intersections,
     name_of,
     refusal,
     without,
 )
 from nachweis.checks.fairness._verdicts import (
+    HOLDOUT_ARMS,
     MIN_GROUP_SIZE,
     SIGNIFICANCE,
     Judged,
-    comparison,
+    difference_measurement,
     group_measurements,
     judged,
+    ratio_measurement,
 )
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
@@ -37,12 +40,16 @@ class SelectionRateParityHeld(Check):
         GDPR; AGG and the Danish equality acts where they apply), also in campaigns and audiences.
     Method: Per group of a protected attribute, the share of eligible rows of the current window
         with the favourable prediction; where the log says who was contacted, also the share
-        contacted, without hold-out arms. Ratio of the lowest to the highest share, 0 to 1, of
-        groups of at least ``min_group_size`` rows. A ratio below ``min_ratio`` fails only if the
-        95 % Newcombe interval of the difference excludes 0 and the test, corrected for all pairs,
-        is below ``significance``. Undefined with fewer than two groups or nobody selected.
-        Computed by Fairlearn on counts. Source of the limit: 29 CFR 1607.4(D), a screening rule of
-        the United States; European, German and Danish law set no number.
+        contacted, without hold-out arms. So a campaign's audience (selected) and its recipients
+        (contacted) are judged apart; for an audience that somebody else chooses (kind
+        external_audience) the log may hold contacts alone. Ratio of the lowest to the highest
+        share, 0 to 1, and their difference, -1 to 1, both with 95 % intervals, of groups of at
+        least ``min_group_size`` rows. A ratio below ``min_ratio`` fails only if the Newcombe
+        interval of the difference excludes 0 and the test, corrected for all pairs, shares and
+        attributes, is below ``significance``. Undefined with fewer than two groups or nobody
+        selected. Computed by Fairlearn on counts; ratio intervals after Katz (1978). Source of the
+        limit: 29 CFR 1607.4(D), a screening rule of the United States; European, German and Danish
+        law set no number.
     Leaves out: Reasons for a difference, which may be lawful; whether selection is a benefit.
         Intersections are reported without a verdict. Groups that were never recorded.
     """
@@ -51,8 +58,8 @@ class SelectionRateParityHeld(Check):
     lifecycle = Lifecycle.STABLE
     subject = SubjectKind.MODEL
     controls = ("BIAS",)
-    needs = (Needs.PREDICTIONS, Needs.POSITIVE, Needs.PROTECTED_ATTRIBUTES)
-    model_kinds = frozenset(ModelKind) - {ModelKind.REGRESSION, ModelKind.GENERATIVE}
+    needs = (Needs.SELECTION_OR_CONTACTS, Needs.PROTECTED_ATTRIBUTES)
+    model_kinds = frozenset(ModelKind) - {ModelKind.GENERATIVE}
     params = (
         Param(
             "min_ratio",
@@ -65,13 +72,7 @@ class SelectionRateParityHeld(Check):
         ),
         MIN_GROUP_SIZE,
         SIGNIFICANCE,
-        Param(
-            "holdout_arms",
-            "holdout,control",
-            "names of arms, separated by commas",
-            "design default of this project",
-            "Arms that are not contacted on purpose; they are left out of the share contacted.",
-        ),
+        HOLDOUT_ARMS,
     )
     remediation = (
         "Look for the feature or threshold that causes the difference and for a reason that "
@@ -124,6 +125,23 @@ class SelectionRateParityHeld(Check):
             },
             model=MODEL,
         ),
+        Example(
+            "recipients of a bought audience, women only half as often",
+            Outcome.FAIL,
+            {
+                "scoring_log": log(
+                    ({"gender": "female", "sent": True}, 50),
+                    ({"gender": "female", "sent": False}, 150),
+                    ({"gender": "male", "sent": True}, 100),
+                    ({"gender": "male", "sent": False}, 100),
+                    fields={"contacted": "sent"},
+                )
+            },
+            model={
+                "kind": "external_audience",
+                "protected_attributes": MODEL["protected_attributes"],
+            },
+        ),
         Example("one group of 12", Outcome.NOT_AVAILABLE, offers((60, 60), (6, 6)), model=MODEL),
         Example(
             "an Art. 9 attribute without the declared conditions",
@@ -170,8 +188,9 @@ class SelectionRateParityHeld(Check):
         if isinstance(table, str):
             return self.finding(inputs, Outcome.NOT_AVAILABLE, table, column=attribute.id)
         reports = _reports(inputs, table, [group_key(attribute.id)])
+        comparisons = len(reports) * len(attributes(inputs))
         verdicts = {
-            what: judged(inputs, report, lambda one: _below(inputs, one))
+            what: judged(inputs, report, lambda one: _below(inputs, one), comparisons=comparisons)
             for what, report in reports.items()
         }
         outcome, severity = _outcome(verdicts)
@@ -203,13 +222,14 @@ def _reports(inputs: Inputs, table: CountTable, keys: Sequence[str]) -> dict[str
     """Shares selected and, where the log says so, shares contacted."""
     smallest, decision = inputs.param("min_group_size"), inputs.model.decision
     positive = decision.rule.positive if decision else None
-    reports = {"selected": selection_rates(table, keys, "prediction", positive, smallest)}
+    reports = {}
+    if "prediction" in table.keys and positive is not None:
+        reports["selected"] = selection_rates(table, keys, "prediction", positive, smallest)
     if "contacted" in table.keys:
         exposed = table
         if "arm" in table.keys:
-            arms = str(inputs.param("holdout_arms")).split(",")
-            exposed = without(table, "arm", frozenset(arm.strip() for arm in arms))
-        if exposed.total(contacted=True):
+            exposed = without(table, "arm", holdouts_of(inputs))
+        if exposed.total(contacted=True) or not reports:
             reports["contacted"] = selection_rates(exposed, keys, "contacted", True, smallest)
     return reports
 
@@ -221,7 +241,7 @@ def _below(inputs: Inputs, report: GroupReport) -> bool | None:
 def _outcome(verdicts: dict[str, Judged]) -> tuple[Outcome, Severity | None]:
     if any(one.failed for one in verdicts.values()):
         return Outcome.FAIL, None
-    if any(one.reason for one in verdicts.values()):
+    if not verdicts or any(one.reason for one in verdicts.values()):
         return Outcome.NOT_AVAILABLE, None
     by_chance = any(one.exceeded for one in verdicts.values())
     return Outcome.PASS, Severity.INFO if by_chance else None
@@ -248,21 +268,9 @@ def _measurements(
     inputs: Inputs, reports: dict[str, GroupReport], *, limited: bool, group: str | None = None
 ) -> Iterator[Measurement]:
     names = {"selected": "selection_rate", "contacted": "contact_rate"}
-    limit = {"threshold": inputs.threshold("min_ratio", ">=")} if limited else {}
+    limit = inputs.threshold("min_ratio", ">=") if limited else None
     for what, report in reports.items():
         name = names[what]
-        yield comparison(
-            f"{name}_ratio", report, report.ratio, {"group": group, "unit": "ratio", **limit}
-        )
-        yield comparison(
-            f"{name}_difference",
-            report,
-            report.difference,
-            {
-                "group": group,
-                "unit": "difference",
-                "interval": report.difference_interval,
-                "interval_level": report.level if report.difference_interval else None,
-            },
-        )
+        yield ratio_measurement(name, report, group=group, threshold=limit)
+        yield difference_measurement(name, report, group=group)
         yield from group_measurements(name, report, f"{group}: " if group else "")
