@@ -1,0 +1,1 @@
+"""Are predictions as good as they were when the model was approved?"""
