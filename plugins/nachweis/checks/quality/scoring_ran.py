@@ -94,10 +94,10 @@ class ScoringRan(Check):
         ),
     )
     remediation = (
-        "If nothing was scored: look at the scoring job's log, run it again, and tell those who act "
-        "on the scores which night they are from. If versions differ: compare what is deployed with "
-        "'versions' in the model's manifest, and have the version that serves approved or rolled "
-        "back."
+        "If nothing was scored: look at the scoring job's log, run it again, and tell those who "
+        "act on the scores which night they are from. If versions differ: compare what is deployed "
+        "with 'versions' in the model's manifest, and have the version that serves approved or "
+        "rolled back."
     )
     examples = (
         Example("one version scored", Outcome.PASS, _log(v1=20), model=_served(v1=1)),

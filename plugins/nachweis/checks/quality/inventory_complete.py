@@ -1,0 +1,206 @@
+"""Models in use or in store that no manifest declares."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from nachweis.checks.quality._versions import (
+    REQUEST,
+    log_of,
+    rows_per_version,
+    versions_request,
+)
+from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
+from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
+from nachweis.domain.manifest import DataSetRole
+from nachweis.domain.observation import ArtefactFile, ArtefactFolder, Observations, Request, Source
+from nachweis.engines.artefact_folders import folder_of, same_name
+
+_NIGHT = dt.datetime(2026, 3, 2, 5)
+_DIGESTS_SHOWN = 20
+_NONE = Threshold(value=0, operator="==", source="manifests of all models")
+_VERSIONS = {"versions": [{"version": "1", "live_from": "2026-01-01T00:00:00+01:00"}]}
+
+
+def _log(*versions: str | None, **fields: str) -> dict[str, ExampleTable]:
+    declare = {
+        "columns": [{"name": "version", "type": "string"}, {"name": "at", "type": "timestamp"}],
+        "fields": fields or {"model_version": "version"},
+        "time": {"column": "at"},
+    }
+    columns = {"version": list(versions), "at": [_NIGHT] * len(versions)}
+    return {"dialogues": ExampleTable(DataSetRole.DIALOGUES, columns, declare)}
+
+
+class InventoryComplete(Check):
+    """Is every model that scores or lies in store declared in a manifest?
+
+    Why: A model that nobody declared stands in no record, was approved by nobody and is watched by
+        nothing (Art. 30(1) GDPR); most are test versions that were left running.
+    Method: Two counts that must all be 0. (1) Rows of the night's log (dialogues, if there is no
+        scoring log) whose ``model_version`` no manifest of a model with this log declares. (2)
+        Stored models (files by their ending) directly in the folders of declared artefacts that no
+        manifest names as an artefact; for these the digests are given. A folder that several models
+        share is looked at with the first of them, by id. Rows that name no version are counted and
+        not judged. Undefined (not available) where the log names no version and no artefact lies in
+        a folder, and where neither can be read. Source: this project.
+    Leaves out: Models that write no log and lie in no declared folder, sub-folders, artefacts
+        behind services. There is no subject for the whole organisation yet, so each model is told
+        of its own log and folders.
+    """
+
+    severity = Severity.HIGH
+    lifecycle = Lifecycle.STABLE
+    subject = SubjectKind.MODEL
+    controls = ("INVENTORY", "CHANGE")
+    needs = (Needs.LOG,)
+    remediation = (
+        "Find out who put the version or file there. Declare it in the model's manifest, with its "
+        "approval, or switch it off and remove it. If it has decided about people, say so in the "
+        "record of the activity."
+    )
+    examples = (
+        Example("only declared versions", Outcome.PASS, _log("1", "1", None), model=_VERSIONS),
+        Example("a version nobody declared", Outcome.FAIL, _log("1", "2"), model=_VERSIONS),
+        Example(
+            "the log names no version",
+            Outcome.NOT_AVAILABLE,
+            _log("1", key="version"),
+            model=_VERSIONS,
+        ),
+        Example("the model declares no version", Outcome.NOT_AVAILABLE, _log("1")),
+        Example(
+            "no log declared",
+            Outcome.NOT_AVAILABLE,
+            {"reference": ExampleTable(DataSetRole.REFERENCE, {"x": [1]})},
+        ),
+    )
+
+    def observe(self, inputs: Inputs) -> Iterable[Request]:
+        """Rows per version, and files beside the artefacts."""
+        request = versions_request(inputs)
+        if request is not None:
+            yield request
+        folders = _own_folders(inputs)
+        if folders:
+            yield ArtefactFolder("files", Source(log_of(inputs).id), folders)
+
+    def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
+        """One finding about the model's log and folders."""
+        log = _Versions(inputs, observations)
+        store = _Files(inputs, observations)
+        problems = [part.problem for part in (log, store) if part.problem]
+        measurements = [*log.measurements, *store.measurements]
+        looked_at = [part.looked_at for part in (log, store) if part.looked_at]
+        missing = [part.reason for part in (log, store) if part.reason]
+        if not looked_at:
+            yield self.finding(
+                inputs,
+                Outcome.NOT_AVAILABLE,
+                f"Nothing could be compared: {'; '.join(missing)}.",
+                declare="'versions' of the model with their artefacts, and 'fields.model_version' "
+                "of its log",
+            )
+            return
+        words = " ".join(problems) or "Nothing was found that no manifest declares."
+        unseen = f" Not looked at: {'; '.join(missing)}." if missing else ""
+        yield self.finding(
+            inputs,
+            Outcome.FAIL if problems else Outcome.PASS,
+            words + unseen,
+            measurements=measurements,
+            scope="; ".join(looked_at),
+        )
+
+
+class _Versions:
+    """Versions that the log names."""
+
+    def __init__(self, inputs: Inputs, observations: Observations) -> None:
+        self.problem = self.reason = self.looked_at = ""
+        self.measurements: list[Measurement] = []
+        log = log_of(inputs)
+        declared = {
+            version.version
+            for model in inputs.world.models.values()
+            if log.id in (model.data.scoring_log, model.data.dialogues)
+            for version in model.versions
+        }
+        if log.field("model_version") is None:
+            self.reason = "the log names no version"
+        elif not declared:
+            self.reason = "the model declares no version"
+        elif observations.get(REQUEST) is None:
+            self.reason = next(
+                (why for name, why in observations.missing() if name == REQUEST), "no log"
+            )
+        elif not (found := rows_per_version(observations[REQUEST])):
+            self.reason = "the night's log holds no rows"
+        else:
+            self.looked_at = f"{log.id}, window night"
+            unknown = {name: n for name, n in found.items() if name and name not in declared}
+            if unknown:
+                self.problem = "The log names versions that no manifest declares."
+            self.measurements = [
+                _measured("undeclared_versions", len(unknown), "versions"),
+                _measured("rows_of_undeclared_versions", sum(unknown.values()), "rows"),
+                Measurement(
+                    name="rows_without_version",
+                    value=found.get(None, 0) + found.get("", 0),
+                    unit="rows",
+                ),
+            ]
+
+
+class _Files:
+    """Stored models beside declared artefacts."""
+
+    def __init__(self, inputs: Inputs, observations: Observations) -> None:
+        self.problem = self.reason = self.looked_at = ""
+        self.measurements: list[Measurement] = []
+        if "files" not in set(observations):
+            return
+        files: tuple[ArtefactFile, ...] | None = observations.get("files")
+        if files is None:
+            self.reason = next(why for name, why in observations.missing() if name == "files")
+            return
+        named = {same_name(uri) for uri in _artefacts(inputs)}
+        unknown = [file for file in files if file.uri not in named]
+        self.looked_at = f"{len(_own_folders(inputs))} folders of artefacts"
+        if unknown:
+            self.problem = "Stored models lie beside the artefacts that no manifest names."
+        self.measurements = [
+            _measured("undeclared_artefacts", len(unknown), "files"),
+            *(
+                Measurement(name=f"undeclared_artefact_{number}", value=file.digest, unit="SHA-256")
+                for number, file in enumerate(unknown[:_DIGESTS_SHOWN], 1)
+                if file.digest
+            ),
+        ]
+
+
+def _measured(name: str, value: int, unit: str) -> Measurement:
+    return Measurement(name=name, value=value, unit=unit, threshold=_NONE)
+
+
+def _artefacts(inputs: Inputs, *models: str) -> list[str]:
+    """URIs of all versions' artefacts, of these models or of all."""
+    chosen: dict[str, Any] = {
+        key: model for key, model in inputs.world.models.items() if not models or key in models
+    }
+    return [
+        version.artefact.uri
+        for _, model in sorted(chosen.items())
+        for version in model.versions
+        if version.artefact is not None
+    ]
+
+
+def _own_folders(inputs: Inputs) -> tuple[str, ...]:
+    """Folders of the model's artefacts that no model with an earlier id has too."""
+    earlier = [key for key in inputs.world.models if key < inputs.subject.id]
+    taken = {folder_of(uri) for uri in _artefacts(inputs, *earlier)} if earlier else set()
+    own = {folder_of(uri) for uri in _artefacts(inputs, inputs.subject.id)}
+    return tuple(sorted(folder for folder in own - taken if folder is not None))
