@@ -67,6 +67,8 @@ class AnonymityDossier(Manifest):
 class Turns(Manifest):
     """How the turns of dialogues are read: who speaks (``fields.source``) and asks for whom."""
 
+    ai: list[str] = Field(default=["assistant"], min_length=1)
+    """Values of ``fields.source`` for turns of the AI system."""
     customers: list[str] = Field(default=["customer"], min_length=1)
     """Values of ``fields.source`` for turns of customers."""
     staff: list[str] = []

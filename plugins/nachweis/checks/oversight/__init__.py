@@ -1,0 +1,1 @@
+"""Do people stay in control, and are customers told and heard?"""

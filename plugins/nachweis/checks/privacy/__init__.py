@@ -1,0 +1,1 @@
+"""Are people protected: what is held, what leaks, what could be learned about them?"""
