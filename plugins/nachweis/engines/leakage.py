@@ -97,11 +97,11 @@ def _either_way(scores: Floats, positive: Flags) -> float:
 
 def _missing(values: NDArray[Any]) -> Flags:
     if values.dtype.kind == "f":
-        return np.isnan(values)
+        return np.asarray(np.isnan(values))
     if values.dtype.kind == "O":
         return np.array([v is None or v != v for v in values], dtype=bool)
     if values.dtype.kind in "Mm":
-        return np.isnat(values)
+        return np.asarray(np.isnat(values))
     return np.zeros(len(values), dtype=bool)
 
 

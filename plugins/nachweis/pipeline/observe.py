@@ -290,6 +290,30 @@ def _missing(error: DataError) -> Missing:
     )
 
 
+def budget_of(mine: Sequence[Request]) -> dict[str, int]:
+    """How many statements of each kind the requests of one source may cost.
+
+    Args:
+        mine: All requests with this source.
+
+    Returns:
+        Kind of statement, as in the query log, to the largest number.
+    """
+    return {
+        "aggregate": 1,
+        "window": 1,
+        "grouped": len({_identity(request) for request in _of(mine, GroupedCounts)}),
+        "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
+        "sample": len(
+            {(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}
+            | {((*r.columns, *r.beside), r.n, r.seed, None) for r in _of(mine, ModelScores)}
+        ),
+        "overlap": len(list(_of(mine, Overlap))),
+        "text": 2 * len({replace(request, name="") for request in _of(mine, TextScan)}),
+        "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
+    }
+
+
 def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0) -> None:
     """Compare the query log with what the requests may cost.
 
@@ -306,20 +330,7 @@ def assert_budget(tables: Tables, *, asked_of: Sequence[Request], since: int = 0
     """
     for source in {request.source for request in asked_of}:
         label = label_of(source)
-        mine = [request for request in asked_of if request.source == source]
-        allowed = {
-            "aggregate": 1,
-            "window": 1,
-            "grouped": len({_identity(request) for request in _of(mine, GroupedCounts)}),
-            "profile": len({(r.column, r.kind) for r in _of(mine, Profile)}),
-            "sample": len(
-                {(r.columns, r.n, r.seed, r.join) for r in _of(mine, Sample)}
-                | {((*r.columns, *r.beside), r.n, r.seed, None) for r in _of(mine, ModelScores)}
-            ),
-            "overlap": len(list(_of(mine, Overlap))),
-            "text": 2 * len({replace(request, name="") for request in _of(mine, TextScan)}),
-            "suite": SUITE_QUERIES * len({r.suite for r in _of(mine, SuiteResult)}),
-        }
+        allowed = budget_of([request for request in asked_of if request.source == source])
         for kind, limit in allowed.items():
             sent = sum(
                 entry.source == label and entry.kind == kind for entry in tables.log.entries[since:]

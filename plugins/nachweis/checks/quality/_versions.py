@@ -69,7 +69,8 @@ def live_in(inputs: Inputs) -> Live:
     last = night.end - dt.timedelta(microseconds=1)
     at_start = {v.version for v in inputs.model.served_on(night.start)}
     at_end = {v.version for v in inputs.model.served_on(last)}
-    always, sometimes = {}, {}
+    always: dict[str, ModelVersion] = {}
+    sometimes: dict[str, ModelVersion] = {}
     for version in inputs.model.versions:
         began = version.live_from is not None and _aware(version.live_from) < night.end
         ended = version.live_to is not None and _aware(version.live_to) <= night.start

@@ -21,7 +21,7 @@ _DAYS_SHOWN = 31
 
 def _table(*times: dt.datetime | None, nightly: bool = False, **declare: Any) -> dict[str, Any]:
     role = DataSetRole.SCORING_LOG if nightly else DataSetRole.TRAINING
-    rows = {"customer": list(range(len(times))), "at": list(times)}
+    rows: dict[str, list[Any]] = {"customer": list(range(len(times))), "at": list(times)}
     columns = [{"name": "customer"}, {"name": "at", "type": "timestamp"}]
     return {
         "rows": ExampleTable(role, rows, {"time": {"column": "at"}, "columns": columns, **declare})

@@ -15,14 +15,14 @@ _NIGHT = dt.datetime(2026, 3, 2, 5)
 
 
 def _keyed(*keys: str | None) -> dict[str, ExampleTable]:
-    rows = {"row_id": list(keys), "x": list(range(len(keys)))}
+    rows: dict[str, list[Any]] = {"row_id": list(keys), "x": list(range(len(keys)))}
     columns = [{"name": "row_id", "type": "string"}, {"name": "x"}]
     declare = {"fields": {"key": "row_id"}, "columns": columns}
     return {"rows": ExampleTable(DataSetRole.TRAINING, rows, declare)}
 
 
 def _timed(*rows: tuple[str, int]) -> dict[str, ExampleTable]:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "customer": [customer for customer, _ in rows],
         "at": [_NIGHT + dt.timedelta(hours=hour) for _, hour in rows],
     }

@@ -30,7 +30,7 @@ def _log(*versions: str | None, **fields: str) -> dict[str, ExampleTable]:
         "fields": fields or {"model_version": "version"},
         "time": {"column": "at"},
     }
-    columns = {"version": list(versions), "at": [_NIGHT] * len(versions)}
+    columns: dict[str, list[Any]] = {"version": list(versions), "at": [_NIGHT] * len(versions)}
     return {"dialogues": ExampleTable(DataSetRole.DIALOGUES, columns, declare)}
 
 

@@ -35,7 +35,7 @@ def _log(**rows: int) -> dict[str, ExampleTable]:
         "fields": {"model_version": "version"},
         "time": {"column": "at"},
     }
-    columns = {"version": versions, "at": [_NIGHT] * len(versions)}
+    columns: dict[str, list[Any]] = {"version": versions, "at": [_NIGHT] * len(versions)}
     return {"scoring_log": ExampleTable(DataSetRole.SCORING_LOG, columns, declare)}
 
 

@@ -34,7 +34,7 @@ def _table(leak: float, rows: int = 500, late: int = 0, **declare: Any) -> dict[
     generator = random.Random(7)  # noqa: S311 - example data
     label = [i % 2 for i in range(rows)]
     kinds = ("paid", "open")
-    columns = {
+    columns: dict[str, list[Any]] = {
         "case": [f"c{i}" for i in range(rows)],
         "income": [round(generator.gauss(y * 0.5, 1), 4) for y in label],
         "note": [kinds[y] if generator.random() < leak else generator.choice(kinds) for y in label],
