@@ -145,6 +145,14 @@ def churn_logit(x: Mapping[str, Array]) -> Array:
     return logit
 
 
+def answered_in(queue: Array, rng: np.random.Generator) -> Array:
+    """Queue in which a request is finally answered: agents move one in twelve."""
+    final: Array = queue.copy()
+    moved = rng.random(len(final)) < 0.08
+    final[moved] = rng.choice(np.array(QUEUES, dtype=object), int(moved.sum()))
+    return final
+
+
 def happened(logit: Array, rng: np.random.Generator) -> Array:
     """Draw 0 or 1 with these log-odds."""
     return (rng.random(len(logit)) < 1 / (1 + np.exp(-logit))).astype(np.int64)

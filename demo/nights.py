@@ -224,9 +224,7 @@ class Nights:
         received = day - TRIAGE_DELAY
         scored, _, queue = self._sorted_tickets(received)
         rng = rng_for(114, received.toordinal())
-        final = queue.copy()
-        moved = rng.random(len(final)) < 0.08
-        final[moved] = rng.choice(np.array(QUEUES, dtype=object), int(moved.sum()))
+        final = features.answered_in(queue, rng)
         return {
             "ticket_id": scored["ticket_id"],
             "customer_id": scored["customer_id"],

@@ -104,7 +104,10 @@ def campaign_rows(
 
 
 def write_references(people: Population, models: Models, folder: Path) -> None:
-    """Write scored data that no model was trained on, from the weeks before the first night."""
+    """Write scored data that no model was trained on, from the weeks before the first night.
+
+    Outcomes come from streams of their own.
+    """
     _reference_campaign(people, models, folder)
     _reference_newsletter(people, models, folder)
     _reference_churn(people, models, folder)
@@ -332,6 +335,7 @@ def _reference_campaign(people: Population, models: Models, folder: Path) -> Non
         **x,
         "score": score,
         "selected": (score >= CAMPAIGN_THRESHOLD).astype(np.int64),
+        "bought": features.happened(features.bought_logit(x), rng_for(20, 1)),
     }
     write_parquet(table(written), folder / "propensity-reference.parquet")
 
@@ -366,6 +370,7 @@ def _reference_churn(people: Population, models: Models, folder: Path) -> None:
         **x,
         "score": score,
         "voucher": (score >= CHURN_THRESHOLD).astype(np.int64),
+        "churned": features.happened(features.churn_logit(x), rng_for(22, 1)),
     }
     write_parquet(table(written), folder / "churn-reference.parquet")
 
@@ -386,5 +391,6 @@ def _reference_triage(people: Population, models: Models, folder: Path) -> None:
         **{name: x[name] for name in (*features.TRIAGE_TEXTS, *features.TRIAGE_NUMBERS)},
         "confidence": confidence,
         "queue": queue,
+        "final_queue": features.answered_in(x["queue"], rng_for(23, 1)),
     }
     write_parquet(table(written), folder / "triage-reference.parquet")
