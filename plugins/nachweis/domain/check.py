@@ -365,6 +365,30 @@ class Needs:
         "'contact_permission' (register) and 'subject_key' of the scoring log",
     )
 
+    REFERENCE_TIME = Need(
+        "reference_time",
+        lambda inputs: (found := inputs.data("reference")) is not None and found.time is not None,
+        "'time' of the reference",
+    )
+    SAMPLE_KEYS = Need(
+        "sample_keys",
+        lambda inputs: all(
+            (found := inputs.data(role)) is not None
+            and bool(found.field(FieldRole.KEY) or found.subject_key)
+            for role in ("reference", "scoring_log")
+        ),
+        "'fields.key' or 'subject_key' of the scoring log and of the reference, to sample rows by",
+    )
+    DIALOGUE_TEXT = Need(
+        "dialogue_text",
+        lambda inputs: (
+            _model_field("dialogues", FieldRole.TEXT)(inputs)
+            and (found := inputs.data("dialogues")) is not None
+            and found.time is not None
+            and bool(found.field(FieldRole.KEY) or found.subject_key)
+        ),
+        "'data.dialogues' with 'time', the field text, and the field key or 'subject_key'",
+    )
     TIME = Need(
         "time",
         lambda inputs: inputs.data_set.time is not None,
