@@ -163,11 +163,20 @@ def lint(
 def plan(
     subject: Annotated[str, typer.Argument(help="model/ID, data_set/ID or the id of a model.")],
     night: NightOption = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also columns, statements and what is kept."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Print what would be read for a subject, and by which checks."""
-    from nachweis.pipeline.explain import explain_plan
+    """Print what would be read for a subject, and by which checks; reads no data."""
+    from nachweis.pipeline.explain_plan import explain_plan
 
-    out.print(explain_plan(_context(night), _subject(subject)), markup=False)
+    planned = explain_plan(_context(night), _subject(subject))
+    if as_json:
+        out.print(json.dumps(planned.document(), indent=2, sort_keys=True), markup=False)
+    else:
+        out.print(planned.text(full=explain), markup=False)
 
 
 # ---------------------------------------------------------------------------------- run
