@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nachweis.domain.observation import ColumnProfile
 from nachweis.engines.intervals import newcombe_interval, wilson_interval
@@ -43,13 +43,13 @@ def label_shift(before: ColumnProfile, now: ColumnProfile) -> LabelShift:
     """Compare two profiles of labels.
 
     Args:
-        before: Categorical profile with at least one label.
-        now: Categorical profile with at least one label.
+        before: Profile with at least one label.
+        now: Profile with at least one label.
 
     Returns:
         The comparison.
     """
-    first, second = counts_by_value(before, now)
+    first, second = counts_by_value(as_classes(before), as_classes(now))
     old, new = [int(n) for n in first], [int(n) for n in second]
     p, q = first / first.sum(), second / second.sum()
     largest = int(abs(q - p).argmax())
@@ -61,6 +61,29 @@ def label_shift(before: ColumnProfile, now: ColumnProfile) -> LabelShift:
         classes=len(old),
         new=sum(a == 0 and b > 0 for a, b in zip(old, new, strict=True)),
         gone=sum(a > 0 and b == 0 for a, b in zip(old, new, strict=True)),
+    )
+
+
+def as_classes(profile: ColumnProfile) -> ColumnProfile:
+    """A profile whose values are the names of classes: the number 1 is the class "1".
+
+    Args:
+        profile: A profile of either kind.
+
+    Returns:
+        The profile with its values as sorted texts.
+    """
+    import numpy as np
+
+    if profile.kind == "categorical":
+        return profile
+    names = [str(int(v)) if float(v).is_integer() else str(float(v)) for v in profile.support]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return replace(
+        profile,
+        kind="categorical",
+        support=np.array([names[i] for i in order], dtype=object),
+        counts=profile.counts[order],
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from itertools import groupby
 
 from nachweis.domain.check import Check
+from nachweis.domain.finding import SubjectKind
+from nachweis.domain.manifest import DataSetRole, ModelKind
 from nachweis.domain.site_data import CheckPage
 
 
@@ -74,11 +77,51 @@ def render_checks_markdown(checks: Mapping[str, type[Check]]) -> str:
         lines.append(
             f"| [{check.id}](#{check.id}) | {about} | {check.severity.value} | {check.question} |"
         )
+    lines += _applicability(ordered)
     for family, members in groupby(ordered, key=lambda check: check.family):
         lines += ["", f"## {family}"]
         for check in members:
             lines += _section(check)
     return "\n".join(lines) + "\n"
+
+
+def _applicability(ordered: Sequence[type[Check]]) -> list[str]:
+    """Tables of kind x check, generated from what the checks say they are about."""
+    of_models = [check for check in ordered if check.subject is SubjectKind.MODEL]
+    of_data = [check for check in ordered if check.subject is SubjectKind.DATA_SET]
+    return [
+        "",
+        "## What applies",
+        "",
+        "Of a check that applies, the finding is `not_available` where something it needs is not "
+        "declared, and says what to declare. A dash: the check does not ask about this kind.",
+        *_matrix(
+            "model", list(ModelKind), [(check, frozenset(check.model_kinds)) for check in of_models]
+        ),
+        *_matrix(
+            "data set",
+            list(DataSetRole),
+            [(check, frozenset(check.data_set_roles)) for check in of_data],
+        ),
+    ]
+
+
+def _matrix(
+    about: str,
+    kinds: Sequence[StrEnum],
+    members: Sequence[tuple[type[Check], frozenset[StrEnum]]],
+) -> list[str]:
+    names = [kind.value.replace("_", " ") for kind in kinds]
+    lines = [
+        "",
+        f"| about a {about} | {' | '.join(names)} | needs |",
+        f"| --- |{' --- |' * len(names)} --- |",
+    ]
+    for check, applies_to in members:
+        cells = ["yes" if kind in applies_to else "-" for kind in kinds]
+        needs = ", ".join(need.id.replace("_", " ") for need in check.needs) or "nothing"
+        lines.append(f"| [{check.id}](#{check.id}) | {' | '.join(cells)} | {needs} |")
+    return lines
 
 
 def _section(check: type[Check]) -> list[str]:

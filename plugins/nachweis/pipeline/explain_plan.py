@@ -13,41 +13,28 @@ from typing import Any
 
 from nachweis.domain.finding import Subject, SubjectKind
 from nachweis.domain.manifest import DataSet, DataSetRole, World
-from nachweis.domain.manifest.dataset import ColumnType
 from nachweis.domain.manifest.model import CurrentWindow
 from nachweis.domain.observation import (
-    NO_DATA_SET,
     Expression,
     GroupedCounts,
-    History,
-    Join,
-    ModelScores,
     Overlap,
     Profile,
     Request,
     Sample,
-    Scalar,
-    SchemaOf,
     Source,
-    SuiteResult,
-    TextScan,
 )
 from nachweis.engines.columns_used import columns_used
 from nachweis.pipeline.context import NightContext
+from nachweis.pipeline.explain_requests import (
+    columns_of,
+    describe,
+    kind_of,
+    reads_rows,
+    types_of,
+)
 from nachweis.pipeline.judge import SubjectPlan, plan_subject
 from nachweis.pipeline.observe import budget_of
 
-_KINDS = {
-    Scalar: "aggregate",
-    GroupedCounts: "grouped",
-    Profile: "profile",
-    Overlap: "overlap",
-    Sample: "sample",
-    ModelScores: "sample",
-    SuiteResult: "suite",
-    TextScan: "text",
-    SchemaOf: "schema",
-}
 _WIDTH = 96
 
 
@@ -199,7 +186,7 @@ def explain(
     by_source: dict[Source, list[tuple[str, Request]]] = {}
     beside: list[tuple[str, Request]] = []
     for check, request in asked:
-        if type(request) in _KINDS and request.source != NO_DATA_SET:
+        if reads_rows(request):
             by_source.setdefault(request.source, []).append((check, request))
         else:
             beside.append((check, request))
@@ -213,7 +200,7 @@ def explain(
         night=night,
         checks=sorted(planned.checks),
         sources=sources,
-        beside=_shared([(check, _kind(one), _describe(one), []) for check, one in beside]),
+        beside=_shared([(check, kind_of(one), describe(one), []) for check, one in beside]),
         not_run=[
             NotRun(one.check, one.outcome.value, one.explanation, one.declare)
             for one in planned.early
@@ -258,12 +245,12 @@ def _source(
 ) -> SourceRead:
     data_set = world.data_sets[source.data_set]
     requests = [request for _, request in asked]
-    uses = [(check, one, _columns(world, data_set, one)) for check, one in asked]
+    uses = [(check, one, columns_of(world, data_set, one)) for check, one in asked]
     read = [columns for _, _, columns in uses]
-    types = _types(data_set)
+    types = types_of(data_set)
     read += [columns_used([*use.columns, use.where], types) for use in partners]
     budget = budget_of(requests) if requests else {}
-    kinds = [_kind(request) for request in requests]
+    kinds = [kind_of(request) for request in requests]
     needed = {"window", *kinds}
     return SourceRead(
         data_set=data_set.id,
@@ -274,7 +261,7 @@ def _source(
         declared_columns=len(data_set.columns),
         looked_at=_shared(
             [
-                (check, _kind(one), _describe(one), None if columns is None else sorted(columns))
+                (check, kind_of(one), describe(one), None if columns is None else sorted(columns))
                 for check, one, columns in uses
             ]
         ),
@@ -310,108 +297,6 @@ def _together(read: Sequence[set[str] | None], data_set: DataSet) -> list[str] |
     found = {column for columns in read if columns is not None for column in columns}
     order = {column.name: number for number, column in enumerate(data_set.columns)}
     return sorted(found, key=lambda name: (order.get(name, len(order)), name))
-
-
-# ------------------------------------------------------------------------------------- requests
-
-
-def _types(data_set: DataSet, joins: Iterable[tuple[DataSet, Join]] = ()) -> dict[str, ColumnType]:
-    types = {column.name: column.type for column in data_set.columns}
-    for other, join in joins:
-        for new, old in join.columns:
-            column = other.column(old)
-            types[new] = column.type if column else ColumnType.STRING
-    return types
-
-
-def _columns(world: World, data_set: DataSet, request: Request) -> set[str] | None:
-    """Columns of the source that a request reads; None where only the data can tell."""
-    if isinstance(request, Profile):
-        return {request.column}
-    if isinstance(request, Scalar):
-        return columns_used([request.expression], _types(data_set))
-    if isinstance(request, Overlap):
-        own = [request.key[0], *(a for a, _ in request.match), request.left_time, request.where]
-        return columns_used(own, _types(data_set))
-    if isinstance(request, GroupedCounts):
-        parts = [*request.by.values(), *request.sums.values()]
-        return _beside_joins(world, data_set, request.joins, parts, request.where)
-    if isinstance(request, Sample):
-        return _beside_joins(world, data_set, request.joins, list(request.columns), None)
-    if isinstance(request, ModelScores):
-        return {*request.columns, *request.beside}
-    if isinstance(request, TextScan):
-        return {request.column, *filter(None, (request.by,))}
-    if isinstance(request, SuiteResult):
-        return _of_suite(world, data_set, request)
-    return set()
-
-
-def _beside_joins(
-    world: World,
-    data_set: DataSet,
-    joins: Sequence[Join],
-    parts: list[str | Expression],
-    where: Expression | None,
-) -> set[str] | None:
-    """Columns of the left side only; those that a join lays beside are the partner's."""
-    others = [(world.data_sets[join.other.data_set], join) for join in joins]
-    found = columns_used([*parts, where], _types(data_set, others))
-    if found is None:
-        return None
-    new = {name for join in joins for name, _ in join.columns}
-    return (found - new) | {join.key[0] for join in joins}
-
-
-def _of_suite(world: World, data_set: DataSet, request: SuiteResult) -> set[str]:
-    """Columns that a suite's rules name."""
-    suite = world.suites.get(request.suite)
-    names = {column.name for column in data_set.columns}
-    if suite is None:
-        return set()
-    return {text for rule in suite.expectations for text in _texts(rule)} & names
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
-    elif hasattr(value, "model_dump"):
-        yield from _texts(value.model_dump())
-
-
-def _kind(request: Request) -> str:
-    return _KINDS.get(type(request), type(request).__name__)
-
-
-def _describe(request: Request) -> str:
-    if isinstance(request, Profile):
-        return f"profile of {request.column}"
-    if isinstance(request, GroupedCounts):
-        others = " and ".join(join.other.data_set for join in request.joins)
-        return f"counts by {', '.join(request.by)}" + (f" joined with {others}" if others else "")
-    if isinstance(request, Overlap):
-        return f"rows with a partner in {request.other.data_set} by {request.key[0]}"
-    if isinstance(request, SuiteResult):
-        return f"expectation suite {request.suite}"
-    if isinstance(request, Sample):
-        return f"sample of {request.n} rows, {len(request.columns)} columns"
-    if isinstance(request, ModelScores):
-        return f"stored model on a sample of {request.n} rows"
-    if isinstance(request, TextScan):
-        return f"identifiers in the texts of {request.column}"
-    if isinstance(request, Scalar):
-        return f"aggregate {request.name}"
-    if isinstance(request, SchemaOf):
-        return "column names and types"
-    if isinstance(request, History):
-        return f"signed measurements of up to {request.nights} earlier nights"
-    return type(request).__name__
 
 
 def _shared(uses: Iterable[tuple[str, str, str, list[str] | None]]) -> list[Looked]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from nachweis.checks.quality._training import training_rows, training_sets
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
-from nachweis.domain.manifest import DataSet, DataSetRole, FieldRole, ModelKind
+from nachweis.domain.manifest import ColumnType, DataSet, DataSetRole, FieldRole, ModelKind
 from nachweis.domain.observation import (
     ColumnProfile,
     History,
@@ -125,7 +126,7 @@ class LabelDistributionPlausible(Check):
     def observe(self, inputs: Inputs) -> Iterable[Request]:
         """Labels per class of every data set that holds them, counted in the engine."""
         for labels in _labelled(inputs):
-            yield Profile(labels.name, labels.source, labels.column, kind="categorical")
+            yield Profile(labels.name, labels.source, labels.column, labels.kind)
         request: History = history_request(_labelled(inputs)[0].source)
         yield request
 
@@ -224,6 +225,15 @@ class _Labels:
     def name(self) -> str:
         """Name of its request and of its finding."""
         return f"{self.data_set.id}.{self.column}"
+
+    @property
+    def kind(self) -> Literal["numeric", "categorical", "auto"]:
+        """How it is profiled: by declared type, as the drift checks ask for outcomes too."""
+        declared = self.data_set.column(self.column)
+        if declared is None:
+            return "auto"
+        number = declared.type in (ColumnType.INTEGER, ColumnType.NUMBER)
+        return "numeric" if number else "categorical"
 
     @property
     def nightly(self) -> bool:
