@@ -98,13 +98,20 @@ def metrics(inputs: Inputs, table: CountTable) -> dict[str, Metric]:
         return regression(_error_sums(table))
     if inputs.model.kind is ModelKind.MULTICLASS:
         return multiclass(matrix(table)) if "prediction" in table.keys else {}
-    found: dict[str, Metric] = {}
     if "prediction" in table.keys:
-        found |= classification(cells(inputs, table))
+        found = classification(cells(inputs, table))
+    else:
+        absent = Metric(None, 0, reason="no prediction is declared")
+        found = dict.fromkeys(("accuracy", "precision", "recall", "f1"), absent)
     if "score" in table.keys:
         counts = score_counts(inputs, table)
-        found |= {"roc_auc": _with_ties(roc_auc(counts), counts), "brier": brier_score(counts)}
-    return found
+        return found | {
+            "roc_auc": _with_ties(roc_auc(counts), counts),
+            "brier": brier_score(counts),
+        }
+    return found | dict.fromkeys(
+        ("roc_auc", "brier"), Metric(None, 0, reason="no score is declared")
+    )
 
 
 def _with_ties(metric: Metric, counts: ScoreCounts) -> Metric:

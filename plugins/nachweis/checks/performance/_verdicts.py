@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nachweis.checks.performance._measured import units
 from nachweis.domain.check import Check, Inputs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Threshold
-from nachweis.domain.manifest import ModelKind
+from nachweis.domain.manifest import FieldRole, ModelKind
 from nachweis.engines.intervals import newcombe_interval
 from nachweis.engines.performance import Interval, Metric
 
@@ -43,6 +43,12 @@ _ALIASES = {
     "tpr": "recall",
     "true_positive_rate": "recall",
     "positive_predictive_value": "precision",
+}
+_USUAL = {
+    ModelKind.REGRESSION: "mae",
+    ModelKind.MULTICLASS: "accuracy",
+    ModelKind.RULES: "accuracy",
+    ModelKind.RANKING: "ndcg",
 }
 _SMALLER_IS_BETTER = frozenset({"brier", "mae", "rmse"})
 _RELATIVE = frozenset({"mae", "rmse"})
@@ -110,13 +116,11 @@ def targets(inputs: Inputs, known: Iterable[str]) -> list[Target]:
     found = [Target(name, value) for name, value in declared.items() if name in names]
     if found:
         return found
-    usual = {
-        ModelKind.REGRESSION: ("mae",),
-        ModelKind.MULTICLASS: ("accuracy",),
-        ModelKind.RULES: ("accuracy",),
-        ModelKind.RANKING: ("ndcg",),
-    }.get(inputs.model.kind, ("roc_auc", "accuracy"))
-    return [Target(name) for name in usual if name in names][:1]
+    usual = _USUAL.get(inputs.model.kind)
+    if usual is None:
+        log = inputs.data("scoring_log")
+        usual = "roc_auc" if log and log.field(FieldRole.SCORE) else "accuracy"
+    return [Target(usual)] if usual in names else []
 
 
 def compare(
