@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nachweis.domain.check import ExampleTable
@@ -95,6 +95,38 @@ def audience(
                 "subject_key": {"column": "person"},
                 "fields": {"contacted": "sent", "arm": "arm"},
             },
+        )
+    }
+
+
+def features_log(
+    values: Callable[[str, int], Mapping[str, Any]], n: int = 150
+) -> dict[str, ExampleTable]:
+    """A scoring log with the features ``orders`` and ``device``.
+
+    Args:
+        values: From gender and number of a person to the features.
+        n: People per gender.
+
+    Returns:
+        The table of a model.
+    """
+    people = [
+        {"person": f"{gender}{i}", "gender": gender, **values(gender, i)}
+        for gender in ("female", "male")
+        for i in range(n)
+    ]
+    return {
+        "scoring_log": log(
+            *((person, 1) for person in people),
+            fields={"key": "person"},
+            columns=[
+                {"name": "person"},
+                {"name": "gender"},
+                {"name": "orders", "feature": True},
+                {"name": "device", "feature": True},
+                {"name": "at"},
+            ],
         )
     }
 

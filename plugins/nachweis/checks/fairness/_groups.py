@@ -47,7 +47,7 @@ def refusal(inputs: Inputs, attribute: ProtectedAttribute) -> str:
             f"an unexpired 'bias_special_category_processing' that names {attribute.art9.value} "
             "in an activity of this model (Art. 4a AI Act)"
         )
-    if _is_elsewhere(inputs, attribute):
+    if held_elsewhere(inputs, attribute):
         other = inputs.world.data_sets.get(attribute.data_set or "")
         if other is None or other.subject_key is None or log_of(inputs).subject_key is None:
             return f"'subject_key' of the scoring log and of {attribute.data_set}"
@@ -76,7 +76,8 @@ def intersections(inputs: Inputs) -> list[tuple[ProtectedAttribute, ...]]:
     return found
 
 
-def _is_elsewhere(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
+def held_elsewhere(inputs: Inputs, attribute: ProtectedAttribute) -> bool:
+    """Whether another data set than the scoring log holds the attribute."""
     return attribute.data_set is not None and attribute.data_set != log_of(inputs).id
 
 
@@ -142,14 +143,14 @@ def group_expressions(
 
 def column_of(inputs: Inputs, attribute: ProtectedAttribute) -> str:
     """Column of an attribute beside the rows of the scoring log, joined or its own."""
-    return f"joined_{attribute.id}" if _is_elsewhere(inputs, attribute) else attribute.column
+    return f"joined_{attribute.id}" if held_elsewhere(inputs, attribute) else attribute.column
 
 
 def attribute_joins(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> tuple[Join, ...]:
     """Joins of the scoring log with the data sets that hold these attributes, one per data set."""
     elsewhere: dict[str, list[ProtectedAttribute]] = {}
     for attribute in group:
-        if _is_elsewhere(inputs, attribute):
+        if held_elsewhere(inputs, attribute):
             elsewhere.setdefault(attribute.data_set or "", []).append(attribute)
     own_key = log_of(inputs).subject_key
     joins = []

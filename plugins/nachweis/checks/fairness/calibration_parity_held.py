@@ -56,8 +56,8 @@ class CalibrationParityHeld(Check):
         happened minus mean score (-1 to 1, 95 % interval) and expected calibration error over ten
         bins of width 0.1. Compared is each group's gap with that of all others in the same bins,
         over all bins (weighted as by Mantel and Haenszel) and in each bin with ``min_group_size``
-        rows on both sides. A difference beyond ``max_gap`` fails only if the normal test with pooled
-        variance, corrected for all groups, bins and attributes, is below ``significance``.
+        rows on both sides. A difference beyond ``max_gap`` fails only if the normal test with
+        pooled variance, corrected for all groups, bins and attributes, is below ``significance``.
         Undefined for scores outside 0 to 1, for fewer than two large groups, or while fewer than
         ``min_arrived`` of the outcomes have arrived. Source: calibration within groups (Kleinberg
         et al. 2016), bins as scikit-learn's calibration_curve lays them; the limit is a design
