@@ -72,6 +72,19 @@ def test_nothing_new_sends_nothing() -> None:
     assert message(summary(open_finding("high"), repeated=True), ALL, None) is None
 
 
+def test_a_night_that_lost_subjects_is_told_although_nothing_else_is_new() -> None:
+    said = message(summary(not_run=("model/churn: lost",)), ALL, None)
+    assert said is not None
+    assert "1 not run" in said[0]
+    assert "churn" not in said[0] + said[1]
+
+
+def test_an_older_night_says_why_it_writes_no_version() -> None:
+    text = summary_text(summary(versions=(), later_night="2026-03-04"))
+    assert "2026-03-04 is signed" in text
+    assert "nothing normative changed" not in text
+
+
 def test_crashes_blindness_and_a_broken_chain_are_always_told() -> None:
     assert message(summary(open_finding("info", outcome="error")), ALL, None) is not None
     assert message(summary(blind=("retention_kept",)), ALL, None) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import platform
 import subprocess
@@ -189,6 +190,22 @@ class NightContext:
                 "software": dict(software()),
             }
         )
+
+    def demand_ended(self) -> None:
+        """Refuse to sign a night that is not over; the demonstration's data may lie ahead.
+
+        A night signed too early would hold too few rows, and every night up to it would count as
+        an older one that changes no version.
+
+        Raises:
+            NachweisError: If the night has not ended yet.
+        """
+        if self.settings.mode == "production" and self.night.end > dt.datetime.now(dt.UTC):
+            raise NachweisError(
+                "this night has not ended yet",
+                where=str(self.night),
+                remedy=f"run it after {self.night.end.isoformat(timespec='minutes')}",
+            )
 
     def demand(self, subject: Subject) -> None:
         """Refuse a subject that no manifest declares.

@@ -424,6 +424,7 @@ def summarise(
     views = views_of(archive, signed, context.loaded.world)
     problems = [*_verification_problems(context), *([anchor_problem] if anchor_problem else [])]
     subjects = [subject.partition("/")[0] for subject in statement.evidence]
+    newest = archive.newest_night
     return NightSummary(
         night=signed.night,
         attempt=signed.attempt,
@@ -445,6 +446,7 @@ def summarise(
         blind=statement.blind,
         not_run=tuple(f"{item.what}: {item.reason}" for item in statement.not_run),
         blocked=statement.blocked,
+        later_night=newest if newest is not None and newest > signed.night else "",
         versions=tuple(
             NewVersion(kind=item.kind, id=item.id, version=item.version)
             for item in statement.versions

@@ -59,6 +59,8 @@ class NightSummary(BaseModel):
     chain_ok: bool
     chain_problems: tuple[str, ...] = ()
     site: str = ""
+    later_night: str = ""
+    """Newest signed night, if it is later than this one; versions then stay what they are."""
     site_problem: str = ""
     """Why the site does not show this night yet, if it does not."""
     store: str = "demonstration"
@@ -127,6 +129,11 @@ def summary_text(summary: NightSummary) -> str:
     elif summary.versions:
         written = ", ".join(f"{v.kind} {v.id} v{v.version}" for v in summary.versions)
         lines.append(f"Versions   {len(summary.versions)} written: {written}")
+    elif summary.later_night:
+        lines.append(
+            f"Versions   none written: {summary.later_night} is signed, and an older night "
+            "never changes the current version"
+        )
     else:
         lines.append("Versions   none written: nothing normative changed")
     verified = "verifies" if summary.chain_ok else "DOES NOT VERIFY"
@@ -164,7 +171,7 @@ def message(
         if item.state == "new"
         and (item.outcome == "error" or Severity(item.severity).rank >= least)
     ]
-    alarms = bool(summary.blind or summary.blocked or not summary.chain_ok)
+    alarms = bool(summary.blind or summary.blocked or summary.not_run or not summary.chain_ok)
     if summary.repeated or not (fresh or alarms):
         return None
     by_severity = _tally([item.severity for item in fresh])
@@ -173,6 +180,8 @@ def message(
         parts.append(f"{len(summary.blind)} blind")
     if summary.blocked:
         parts.append(f"{len(summary.blocked)} held back")
+    if summary.not_run:
+        parts.append(f"{len(summary.not_run)} not run")
     if not summary.chain_ok:
         parts.append("chain does not verify")
     subject = f"Nachweis {summary.night}: {', '.join(parts)}"
