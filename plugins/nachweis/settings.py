@@ -19,7 +19,13 @@ class Settings(BaseSettings):
     Secrets are read from the environment only and never printed.
     """
 
-    model_config = SettingsConfigDict(env_prefix="NACHWEIS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="NACHWEIS_",
+        # Compose files pass an absent value on as an empty one.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
 
     world: str = Field(
         default=str(PACKAGE_ROOT),
@@ -44,7 +50,9 @@ class Settings(BaseSettings):
         description="demonstration: GOVERNANCE for one day; standard: as controls/ says",
     )
     s3_endpoint: str | None = Field(
-        default=None, description="endpoint of the store; empty = AWS, 'embedded' = start our own"
+        default=None,
+        description="endpoint of the store; 'embedded' = start our own; empty = AWS in production, "
+        "embedded in a demonstration",
     )
     s3_region: str = Field(default="eu-central-1", description="region of the buckets")
     s3_access_key: str | None = Field(

@@ -117,8 +117,31 @@ def test_no_secret_is_in_the_environment_and_none_has_a_default(resolved: dict[s
         assert not exposed, f"{name}: {exposed}"
     assert re.findall(r"\$\{([A-Z0-9_]+):?-", COMPOSE.read_text()) == [
         "NACHWEIS_S3_ENDPOINT",
+        "NACHWEIS_CA_BUNDLE",
         "AIRFLOW_PORT",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "bundle"),
+    [
+        ({}, "/etc/nachweis/tls/ca.crt"),
+        ({"NACHWEIS_CA_BUNDLE": ""}, "/etc/nachweis/tls/ca.crt"),
+        (
+            {"NACHWEIS_S3_ENDPOINT": "", "NACHWEIS_CA_BUNDLE": "/etc/ssl/certs/public.crt"},
+            "/etc/ssl/certs/public.crt",
+        ),
+    ],
+    ids=["own store", "empty", "AWS"],
+)
+def test_the_trusted_authorities_follow_a_variable(
+    environment: dict[str, str], given: dict[str, str], bundle: str
+) -> None:
+    done = compose({**environment, **given}, "config", "--format", "json")
+    variables = json.loads(done.stdout)["services"]["worker"]["environment"]
+    assert variables["AWS_CA_BUNDLE"] == bundle
+    if "NACHWEIS_S3_ENDPOINT" in given:
+        assert variables["NACHWEIS_S3_ENDPOINT"] == ""
 
 
 @pytest.fixture(scope="module")

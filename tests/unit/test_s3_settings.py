@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from nachweis.domain.errors import SettingsError, StoreError
 from nachweis.settings import Settings
 from nachweis.storage import embedded
-from nachweis.storage.bootstrap import bucket_policy, self_test
+from nachweis.storage.bootstrap import _endpoint, _transport, bucket_policy, self_test
 from nachweis.storage.capabilities import Guarantee
 from nachweis.storage.s3 import (
     _glob,
@@ -24,6 +25,7 @@ from nachweis.storage.s3 import (
     open_store,
     writer_access,
 )
+from nachweis.storage.s3_client import StoreAccess, new_client
 from nachweis.storage.s3_store import _safe_start
 from tests.s3_stub import running_stub
 
@@ -86,6 +88,38 @@ def test_production_without_an_endpoint_means_aws(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path, mode="production")
     assert embedded.resolve(settings) is settings
     assert not (tmp_path / "store").exists()
+
+
+def test_an_empty_endpoint_in_the_environment_means_aws_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "NACHWEIS_MODE": "production",
+        "NACHWEIS_STATE": str(tmp_path),
+        "NACHWEIS_S3_ENDPOINT": "",
+        "NACHWEIS_S3_ACCESS_KEY": "",
+        "NACHWEIS_S3_SECRET_KEY": "",
+        "NACHWEIS_RETENTION": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert embedded.resolve(settings) is settings
+    access = writer_access(settings)
+    assert (access.endpoint, access.key, access.secret) == (None, None, None)
+    assert urlsplit(new_client(access).meta.endpoint_url).scheme == "https"
+    check = _transport(settings)
+    assert (check.status, check.detail) == ("passed", "TLS")
+    assert _endpoint(settings) == "AWS"
+    assert settings.retention_class == "standard"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_an_empty_bundle_of_authorities_does_not_switch_verification_off(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "")
+    session = new_client(StoreAccess(None, "eu-central-1"))._endpoint.http_session
+    assert session._verify is True
 
 
 @pytest.mark.parametrize("tls", [True, False])

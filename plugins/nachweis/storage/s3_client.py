@@ -105,8 +105,13 @@ def new_client(
             aws_access_key_id=access.key,
             aws_secret_access_key=access.secret,
             config=config,
+            # The SDK takes an empty name of a bundle for the wish not to verify.
+            verify=True if "" in map(os.environ.get, _CA_BUNDLES) else None,
         )
 
+
+_CA_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""Variables in which the SDK looks for the authorities to trust."""
 
 _creating = threading.Lock()
 """Clients may be shared between threads, sessions may not."""
