@@ -249,6 +249,8 @@ def _source(
     read = [columns for _, _, columns in uses]
     types = types_of(data_set)
     read += [columns_used([*use.columns, use.where], types) for use in partners]
+    if source.window != "whole" and data_set.time is not None:
+        read.append({data_set.time.column})
     budget = budget_of(requests) if requests else {}
     kinds = [kind_of(request) for request in requests]
     needed = {"window", *kinds}
