@@ -19,6 +19,7 @@ from nachweis.pages.website import render_site as render_pages
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
+from nachweis.storage.documents import DEMONSTRATION_LOCK
 
 if TYPE_CHECKING:
     from socketserver import BaseServer
@@ -81,7 +82,7 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
         checks=check_pages(registry.checks()),
         catalogue=world.controls,
         store=settings.mode,
-        write_protection=_protection(settings),
+        write_protection=_protection(settings, world.policy.retention_lock),
     )
 
 
@@ -106,8 +107,11 @@ def _remember(
         )
 
 
-def _protection(settings: Settings) -> str:
-    return "GOVERNANCE, P1D" if settings.retention_class == "demonstration" else "COMPLIANCE"
+def _protection(settings: Settings, period: str) -> str:
+    """Modes and length; evidence and renderings are protected less strictly than documents."""
+    if settings.retention_class == "demonstration":
+        return f"GOVERNANCE, {DEMONSTRATION_LOCK}"
+    return f"COMPLIANCE / GOVERNANCE, {period}"
 
 
 def render_site(settings: Settings) -> RenderReport:
@@ -125,7 +129,7 @@ def render_site(settings: Settings) -> RenderReport:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Static files with the headers that the authenticated route sends too."""
+    """Static files with headers as strict as those of the authenticated route."""
 
     def end_headers(self) -> None:
         self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
