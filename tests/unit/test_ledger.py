@@ -352,9 +352,43 @@ def test_a_second_key_joins_and_revokes_the_first(
     first.rotate(signers[1], announce_only=True)  # type: ignore[arg-type]
     _record(first, 2)
     _record(second, 3)
-    with pytest.raises(IntegrityError):
-        first.revoke(first.signer.public_key.keyid, from_sequence=5, reason="lost")
-        chain.keys_in_force(store, chain.head(store))  # type: ignore[arg-type]
+    revoked = first.signer.public_key.keyid
+    entry = second.revoke(revoked, from_sequence=5, reason="lost").entry
+    keyring = chain.keys_in_force(store, entry)
+    assert set(keyring.active) == {second.signer.public_key.keyid}
+    assert keyring.revoked == {revoked: 5}
+
+
+def test_a_key_that_was_replaced_can_still_be_revoked(
+    writer: Callable[..., ledger.Ledger], signers: list[object]
+) -> None:
+    store = MemoryStore()
+    first, second = writer(store, 0), writer(store, 1)
+    _record(first, 1)
+    first.rotate(signers[1])  # type: ignore[arg-type]
+    replaced = first.signer.public_key.keyid
+    entry = second.revoke(replaced, from_sequence=2, reason="compromised").entry
+    assert chain.keys_in_force(store, entry).revoked == {replaced: 2}
+
+
+def test_a_key_entry_that_could_not_verify_is_never_written(
+    writer: Callable[..., ledger.Ledger], signers: list[object]
+) -> None:
+    store = MemoryStore()
+    first, second = writer(store, 0), writer(store, 1)
+    own, stranger = (signer.public_key.keyid for signer in signers[::2])  # type: ignore[attr-defined]
+    _record(first, 1)
+    first.rotate(signers[1], announce_only=True)  # type: ignore[arg-type]
+    before = store.present()
+    with pytest.raises(NachweisError, match="cannot revoke itself"):
+        first.revoke(own, from_sequence=2, reason="lost")
+    with pytest.raises(NachweisError, match="never announced"):
+        first.revoke(stranger, from_sequence=2, reason="lost")
+    with pytest.raises(NachweisError, match="a key comes once"):
+        second.rotate(signers[0])  # type: ignore[arg-type]
+    assert store.present() == before
+    assert _record(first, 2).written
+    assert _record(second, 3).written
 
 
 def test_a_revoked_key_cannot_write(

@@ -167,7 +167,17 @@ class Ledger:
 
         Returns:
             The key entry. Open a new ``Ledger`` with the successor to go on.
+
+        Raises:
+            NachweisError: If the ledger announced that key before. Such an entry would not verify,
+                and nothing could follow it.
         """
+        if successor.public_key.keyid in self._known_keys():
+            raise NachweisError(
+                "the ledger announced this key before, and a key comes once",
+                where=f"key:{successor.public_key.keyid}",
+                remedy="generate a new key",
+            )
         action: Literal["announce", "rotate"] = "announce" if announce_only else "rotate"
         replaces = None if announce_only else self.signer.public_key.keyid
         predicate = self._key_predicate(successor, action, replaces)
@@ -190,7 +200,22 @@ class Ledger:
 
         Returns:
             The key entry.
+
+        Raises:
+            NachweisError: If the key is this ledger's own, or was never announced. Such an entry
+                would not verify, and nothing could follow it.
         """
+        if keyid == self.signer.public_key.keyid:
+            raise NachweisError(
+                "a key cannot revoke itself: nobody could tell who wrote the entry",
+                where=f"key:{keyid}",
+                remedy="let another key join or take over first, then revoke this one with it",
+            )
+        known = self._known_keys()
+        if keyid not in known:
+            raise NachweisError(
+                "the ledger never announced this key", where=f"key:{keyid}", valid=sorted(known)
+            )
         predicate = KeyPredicate(
             action="revoke", keyid=keyid, from_sequence=from_sequence, reason=reason
         )
@@ -307,6 +332,11 @@ class Ledger:
                 # After a timeout, the same bytes in the store are our own.
                 return _Put.WRITTEN if wrote or repeat else _Put.THERE
         raise AssertionError("unreachable: the last repeat returns or raises")
+
+    def _known_keys(self) -> set[str]:
+        """Fingerprints of all keys that the ledger ever announced."""
+        last = head(self.store)
+        return set(keys_in_force(self.store, last).known) if last is not None else set()
 
     def _require_in_force(self, last: LedgerEntry) -> None:
         keyring = keys_in_force(self.store, last)
