@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     )
     s3_secret_key: SecretStr | None = Field(default=None, description="writer's secret")
     anchor_access_key: str | None = Field(
-        default=None, description="key id of the anchor bucket's own writer"
+        default=None,
+        description="key id of the anchor bucket's own writer; required in production",
     )
     anchor_secret_key: SecretStr | None = Field(default=None, description="its secret")
     data_access_key: str | None = Field(

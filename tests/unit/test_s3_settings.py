@@ -15,7 +15,13 @@ from pydantic import SecretStr
 from nachweis.domain.errors import SettingsError, StoreError
 from nachweis.settings import Settings
 from nachweis.storage import embedded
-from nachweis.storage.bootstrap import _endpoint, _transport, bucket_policy, self_test
+from nachweis.storage.bootstrap import (
+    _endpoint,
+    _transport,
+    bootstrap,
+    bucket_policy,
+    self_test,
+)
 from nachweis.storage.capabilities import Guarantee
 from nachweis.storage.s3 import (
     _glob,
@@ -28,6 +34,8 @@ from nachweis.storage.s3 import (
 from nachweis.storage.s3_client import StoreAccess, new_client
 from nachweis.storage.s3_store import _safe_start
 from tests.s3_stub import running_stub
+
+ANCHOR = {"anchor_access_key": "ANCHOR", "anchor_secret_key": SecretStr("a-secret")}
 
 
 def at(endpoint: str, tmp_path: Path, **more: Any) -> Settings:
@@ -61,6 +69,28 @@ def test_the_writer_reads_data_where_no_other_identity_is_set(tmp_path: Path) ->
     data = data_access(at("http://127.0.0.1:1", tmp_path))
     assert data is not None
     assert (data.key, data.use_ssl) == ("WRITER", False)
+
+
+def test_a_demonstration_may_anchor_as_the_writer(tmp_path: Path) -> None:
+    assert anchor_access(at("https://s3.invalid", tmp_path)).key == "WRITER"
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    [{}, {"anchor_access_key": "WRITER", "anchor_secret_key": SecretStr("w-secret")}],
+    ids=["none", "the writer's"],
+)
+def test_production_refuses_an_anchor_without_an_identity_of_its_own(
+    tmp_path: Path, anchor: dict[str, Any]
+) -> None:
+    with running_stub() as stub:
+        settings = at(stub.endpoint, tmp_path, mode="production", **anchor)
+        for attempt in (bootstrap, self_test, lambda it: open_store(it, "anchor")):
+            with pytest.raises(SettingsError, match="credentials of its own") as caught:
+                attempt(settings)
+            assert caught.value.where == "NACHWEIS_ANCHOR_ACCESS_KEY"
+            assert "w-secret" not in str(caught.value)
+        assert stub.objects == {}
 
 
 @pytest.mark.parametrize("half", ["anchor_access_key", "data_access_key"])
@@ -139,7 +169,7 @@ def test_production_refuses_a_store_that_ignores_conditions(tmp_path: Path) -> N
     with running_stub() as stub:
         stub.honours_conditions = False
         with pytest.raises(StoreError, match="second_write_refused") as caught:
-            self_test(at(stub.endpoint, tmp_path, mode="production"))
+            self_test(at(stub.endpoint, tmp_path, mode="production", **ANCHOR))
     assert stub.endpoint not in str(caught.value)
 
 

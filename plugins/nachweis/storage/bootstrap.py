@@ -58,11 +58,13 @@ def bootstrap(settings: Settings, *, administrator: StoreAccess | None = None) -
         What the store guarantees.
 
     Raises:
+        SettingsError: If the anchor lacks credentials of its own in production mode.
         StoreError: If a bucket can neither be used nor created; in production mode also if the
             store fails its self-test.
         StoreUnavailableError: If the store does not answer.
     """
     resolved = embedded.resolve(settings)
+    anchor_access(resolved)
     strong = administrator or embedded.administrator(resolved)
     setup = _Setup(resolved, strong)
     for role in ROLES:
@@ -81,10 +83,12 @@ def self_test(settings: Settings, *, administrator: StoreAccess | None = None) -
         What the store guarantees.
 
     Raises:
+        SettingsError: If the anchor lacks credentials of its own in production mode.
         StoreError: If the test cannot be made; in production mode also if the store fails it.
         StoreUnavailableError: If the store does not answer.
     """
     resolved = embedded.resolve(settings)
+    anchor_access(resolved)
     strong = administrator or embedded.administrator(resolved)
     seen = tuple(StoreCheck(guarantee=each, status="not_tried") for each in _SET_UP)
     return _tested(resolved, strong, seen)

@@ -57,12 +57,27 @@ def writer_access(settings: Settings) -> StoreAccess:
 
 
 def anchor_access(settings: Settings) -> StoreAccess:
-    """The identity that writes checkpoints; the writer's where no other is set.
+    """The identity that writes checkpoints; in a demonstration the writer's where no other is set.
 
     Args:
         settings: Resolved settings.
+
+    Raises:
+        SettingsError: If half of the credential is missing, or in production all of it, or if it
+            is the writer's.
     """
-    return _access(settings, "anchor" if settings.anchor_access_key else "s3")
+    named = settings.anchor_access_key or settings.anchor_secret_key
+    if settings.mode == "production" and (
+        not named or settings.anchor_access_key == settings.s3_access_key
+    ):
+        raise SettingsError(
+            "the anchor needs credentials of its own: with the writer's, one stolen key could "
+            "replace both the ledger and the checkpoints that prove its length",
+            where="NACHWEIS_ANCHOR_ACCESS_KEY",
+            remedy="set it and NACHWEIS_ANCHOR_SECRET_KEY to an identity that may write to the "
+            "anchor bucket only",
+        )
+    return _access(settings, "anchor" if named else "s3")
 
 
 def data_access(settings: Settings) -> S3Access | None:
