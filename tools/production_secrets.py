@@ -58,8 +58,8 @@ def generate() -> dict[str, str]:
 
 def main(arguments: list[str]) -> None:
     """Write all files, or none if some are there: they belong together."""
-    if len(arguments) != 1:
-        sys.exit("usage: production_secrets.py FOLDER")
+    if len(arguments) != 1 or not arguments[0].strip():
+        sys.exit("name the folder: make production-secrets FOLDER=/srv/nachweis/secrets")
     folder = Path(arguments[0])
     values = generate()
     present = sorted(name for name in values if (folder / name).exists())

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(folder), **values}
 
 
-def compose(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def compose(environment: dict[str, str], *arguments: str) -> CompletedProcess[str]:
     """The Go program itself: the script that PyPI installs beside it swallows its exit code."""
     package = importlib.util.find_spec("compose")
     assert package is not None
@@ -152,11 +153,19 @@ def secrets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def generate_secrets(folder: Path) -> subprocess.CompletedProcess[str]:
+def generate_secrets(folder: Path | str, cwd: Path | None = None) -> CompletedProcess[str]:
     script = PACKAGE_ROOT / "tools" / "production_secrets.py"
     return subprocess.run(
-        [sys.executable, script, folder], capture_output=True, text=True, check=False
+        [sys.executable, script, folder], cwd=cwd, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_secrets_are_not_written_to_wherever_one_stands(tmp_path: Path, name: str) -> None:
+    done = generate_secrets(name, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "name the folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_secret_file_it_requires_is_generated(
