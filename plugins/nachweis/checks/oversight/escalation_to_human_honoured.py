@@ -32,7 +32,7 @@ _GIVEN: list[Turn] = [*_ASKED, ("assistant", "One moment please."), ("assistant"
 class EscalationToHumanHonoured(Check):
     """Is a customer who asks for a person handed over to one soon?
 
-    Why: A way out of the machine is part of human oversight and of fair treatment; where decisions
+    Why: A way out of the machine is part of human oversight; where decisions
         are automated, human intervention on request is a right (Art. 22(3) GDPR).
     Method: In each dialogue of the night with a turn of the customer that holds one of the declared
         phrases, the answers of the AI between the first such turn and the first turn of staff or
