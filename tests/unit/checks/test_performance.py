@@ -418,6 +418,7 @@ def test_small_slices_and_missing_values_are_not_compared() -> None:
     assert finding.outcome is Outcome.PASS
     assert number(finding, "slices_compared").value == 2
     assert number(finding, "slices_too_small").value == 1
+    assert number(finding, "right_predictions_gap", "device, value 1 of 3").n is None
 
 
 def test_one_large_slice_alone_is_not_available() -> None:

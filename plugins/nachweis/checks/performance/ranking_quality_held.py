@@ -45,7 +45,7 @@ class RankingQualityHeld(Check):
         place plus 1; 0 to 1), averaged over lists with a relevant row, and precision at ``k``
         (relevant rows among the first ``k``, divided by ``k``), averaged over all lists with an
         outcome. Declared metrics (``ndcg``, ``precision-at-k``) are held against their value, else
-        NDCG against the reference; fails if the whole 95 % interval of the difference (normal, over
+        NDCG against the reference; fails if the whole 99 % interval of the difference (normal, over
         lists) lies beyond ``max_drop``. Computed per list by window functions of the engine, NDCG
         to four decimals. Undefined with fewer than ``min_lists`` lists or other grades. A row
         without an outcome, in a list with some, counts as not relevant. Source: Jarvelin and

@@ -46,7 +46,7 @@ class RealisedQualityHeld(Check):
         Brier score; multiclass: accuracy and macro F1; regression: MAE, RMSE and bias in the unit
         of the outcome; rules: as binary without scores. Metrics that the model declares are held
         against the declared value, else against the reference's outcomes; without a declared one,
-        ROC AUC, accuracy or MAE is. Fails if the whole 95 % interval of the difference lies beyond
+        ROC AUC, accuracy or MAE is. Fails if the whole 99 % interval of the difference lies beyond
         ``max_drop`` (errors of regression: ``max_relative_rise``); nights are not counted, because
         the interval already has to clear the limit. Undefined with one class only, fewer than
         ``min_rows`` outcomes, or while fewer than ``min_arrived`` of the due ones have arrived.

@@ -190,7 +190,7 @@ class WorstSlicesBearable(Check):
                 _number("slices_beyond", len(beyond)),
                 _number("slices_compared", len(gaps)),
                 _number("slices_too_small", small),
-                *(_gap(inputs, columns, gap) for gap in gaps[:_SHOWN]),
+                *(_gap(inputs, columns, gap, sized=_whole(gaps, gap)) for gap in gaps[:_SHOWN]),
             ],
             scope=scope(inputs),
         )
@@ -258,7 +258,12 @@ def _number(name: str, value: int) -> Measurement:
     return Measurement(name=name, value=value, unit="slices")
 
 
-def _gap(inputs: Inputs, columns: list[Sliced], gap: SliceGap) -> Measurement:
+def _whole(gaps: list[SliceGap], gap: SliceGap) -> bool:
+    """Whether every slice of a column is large: else sizes would tell the small one's."""
+    return sum(other.column == gap.column for other in gaps) == gap.of
+
+
+def _gap(inputs: Inputs, columns: list[Sliced], gap: SliceGap, *, sized: bool) -> Measurement:
     return Measurement(
         name="right_predictions_gap",
         value=gap.gap,
@@ -266,7 +271,7 @@ def _gap(inputs: Inputs, columns: list[Sliced], gap: SliceGap) -> Measurement:
         threshold=inputs.threshold("max_gap", ">=").model_copy(
             update={"value": -float(inputs.param("max_gap"))}
         ),
-        n=gap.n,
+        n=gap.n if sized else None,
         interval=gap.interval,
         interval_level=0.95,
         group=_name(columns, gap),
