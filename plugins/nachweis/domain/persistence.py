@@ -55,7 +55,7 @@ class Persistence:
 
 
 def persistence(
-    inputs: Inputs, column: str, differs: bool, history: Iterable[PastFinding]
+    inputs: Inputs, column: str | None, differs: bool, history: Iterable[PastFinding]
 ) -> Persistence:
     """Count the nights on which a column differed.
 
@@ -63,7 +63,7 @@ def persistence(
 
     Args:
         inputs: For the night and the policy.
-        column: The column.
+        column: The column; None for a finding about none.
         differs: Whether it differs tonight.
         history: Earlier findings of this check and subject, newest first.
 
@@ -78,7 +78,7 @@ def persistence(
     )
 
 
-def _judged(history: Iterable[PastFinding], column: str, tonight: str) -> Sequence[bool]:
+def _judged(history: Iterable[PastFinding], column: str | None, tonight: str) -> Sequence[bool]:
     """Verdicts of earlier nights about a column, newest first, one per night."""
     verdicts: dict[str, bool] = {}
     for past in history:
