@@ -363,3 +363,15 @@ def file_digest_of(content: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(content).hexdigest()
+
+
+def test_missing_values_of_a_sample_stay_missing(tmp_path: Path):
+    rows = {
+        "log": {"k": [1, 2, 3], "t": ["a", None, "b"], "n": [1, None, 3], "f": [True, None, None]}
+    }
+    with memory_tables_of(rows, tmp_path, data_set(subject_key={"column": "k"})) as tables:
+        found = tables.sample(Sample("s", Source("log"), ("k", "t", "n", "f"), 10))
+    order = np.argsort(found["k"])
+    assert found["t"][order].tolist() == ["a", None, "b"]
+    assert np.isnan(found["n"][order]).tolist() == [False, True, False]
+    assert found["f"][order].tolist() == [True, None, None]

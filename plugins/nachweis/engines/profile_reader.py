@@ -241,4 +241,7 @@ def _unmasked(values: Any) -> Any:
         return np.ma.filled(values.astype(np.float64), np.nan)
     if values.dtype.kind == "M":
         return np.ma.filled(values, np.datetime64("NaT"))
-    return np.ma.filled(values.astype(object), None)
+    # NumPy takes a fill value of None for "the default", which is the text "?".
+    plain = np.ma.getdata(values).astype(object)
+    plain[np.ma.getmaskarray(values)] = None
+    return plain
