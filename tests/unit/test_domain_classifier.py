@@ -121,6 +121,19 @@ def test_missing_and_infinite_numbers_are_survived() -> None:
     assert 0 <= told.interval[0] <= told.area <= told.interval[1] <= 1
 
 
+def test_gaps_tell_nothing() -> None:
+    first, second = rows(400, 1), rows(400, 2)
+    second["x"][:250], second["word"][100:300] = np.nan, None
+    told = tell_apart(first, second, NAMES)
+    assert told is not None
+    assert told.interval[0] < 0.55
+
+    second["x"][:] = np.nan
+    told = tell_apart(first, second, NAMES)
+    assert told is not None
+    assert "x" not in told.alone
+
+
 def test_the_answer_is_repeatable() -> None:
     pair = rows(200, 1), rows(200, 2, shift=0.3)
     assert tell_apart(*pair, NAMES) == tell_apart(*pair, NAMES)

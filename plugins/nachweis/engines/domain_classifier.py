@@ -71,15 +71,17 @@ def tell_apart(
     sides = [len(next(iter(side.values()), ())) for side in (first, second)]
     if not features or min(sides) < SMALLEST_SIDE:
         return None
-    blocks = {
-        name: block
-        for name in features
-        if (block := _encoded(first[name], second[name])) is not None
-    }
+    generator = np.random.default_rng(seed)
+    blocks = {}
+    for name in features:
+        filled = [_filled(side[name], generator) for side in (first, second)]
+        if filled[0] is None or filled[1] is None:
+            continue
+        if (block := _encoded(filled[0], filled[1])) is not None:
+            blocks[name] = block
     if not blocks:
         return None
     labels = np.repeat([0, 1], sides)
-    generator = np.random.default_rng(seed)
     terms = _standardised(_terms(list(blocks.values()), generator))
     areas, variances = _cross_validated(terms, labels, generator)
     area, error = float(np.mean(areas)), float(np.sqrt(np.sum(variances))) / len(areas)
@@ -95,12 +97,32 @@ def tell_apart(
 # -------------------------------------------------------------------------------------- encoding
 
 
+def _filled(values: NDArray[Any], generator: np.random.Generator) -> NDArray[Any] | None:
+    """Values with missing ones drawn from the others, so that gaps tell nothing; None without any.
+
+    Gaps are drift too, but another check's: one lost column must not pass for a new combination.
+    """
+    if values.dtype.kind in "iuf":
+        known = np.isfinite(values.astype(np.float64))
+    elif values.dtype.kind == "M":
+        known = ~np.isnat(values)
+    else:
+        known = np.array([value is not None for value in values], dtype=bool)
+    if known.all():
+        return values
+    if not known.any():
+        return None
+    filled = values.copy()
+    filled[~known] = generator.choice(values[known], int((~known).sum()))
+    return filled
+
+
 def _encoded(first: NDArray[Any], second: NDArray[Any]) -> Floats | None:
     """Columns for one feature: centred midranks of numbers, or indicators of frequent values."""
     values = np.concatenate([first, second])
     if values.dtype.kind in "iuf":
         return _ranked(values.astype(np.float64))
-    words = ["" if value is None else str(value) for value in values]
+    words = [str(value) for value in values]
     counts = Counter(words)
     if len(counts) < 2:
         return None
@@ -111,15 +133,12 @@ def _encoded(first: NDArray[Any], second: NDArray[Any]) -> Floats | None:
 
 
 def _ranked(values: Floats) -> Floats | None:
-    """Midranks from -1 to 1; values that are missing stand in the middle."""
-    known = np.isfinite(values)
-    found, codes, counts = np.unique(values[known], return_inverse=True, return_counts=True)
+    """Midranks from -1 to 1."""
+    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(found) < 2:
         return None
     middle = np.cumsum(counts) - counts / 2
-    ranks = np.zeros((len(values), 1))
-    ranks[known, 0] = (2 * middle / counts.sum() - 1)[codes]
-    return ranks
+    return np.asarray((2 * middle / len(values) - 1)[codes][:, None])
 
 
 def _terms(blocks: Sequence[Floats], generator: np.random.Generator) -> Floats:

@@ -8,7 +8,6 @@ limit by chance more often than nights may raise an alarm.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +118,8 @@ def chunk_range(
     if len(current) < max(SMALLEST_CHUNK, size / 2):
         raise UndefinedError("the window holds less than half as many rows as the median chunk")
     method = "wasserstein" if kind == "numeric" else "jensenshannon"
+    if kind != "numeric":
+        reference, current = _coded(reference, current)
     inside = np.isin(chunks, found)
     rows, places = reference[inside], chunks[inside]
     whole = _profile(rows, kind)
@@ -163,8 +164,26 @@ def prediction_p_value(distance: float, distances: Floats) -> float:
     return float(stats.t.sf((new - float(seen.mean())) / spread, len(seen) - 1))
 
 
+def _coded(*sides: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """Values as numbers of their texts, the same on all sides; -1 where there is no value."""
+    numbers: dict[str, int] = {}
+    return [
+        np.array(
+            [
+                -1
+                if value is None or value != value
+                else numbers.setdefault(str(value), len(numbers))
+                for value in side
+            ],
+            dtype=np.int64,
+        )
+        for side in sides
+    ]
+
+
 def _profile(values: NDArray[Any], kind: str) -> ColumnProfile:
     if kind == "numeric":
         return profile_numeric(values.astype(np.float64))
-    counts = Counter(None if value is None or value != value else str(value) for value in values)
-    return profile_categorical(list(counts), list(counts.values()))
+    codes, counts = np.unique(values, return_counts=True)
+    names = [None if code < 0 else str(code) for code in codes.tolist()]
+    return profile_categorical(names, counts.tolist())

@@ -45,8 +45,9 @@ class FeaturesJointlyStable(Check):
         nights). Undefined with fewer than 100 sampled rows on a side or where every feature is
         constant. Source: classifier two-sample tests (Lopez-Paz and Oquab 2017).
     Leaves out: Changes that show neither in position, spread nor dependence of two features.
-        Missing values, which stand in the middle of a feature's ranks; missing_share_stable
-        measures them. Rare values and dates. Why the rows can be told apart.
+        Missing values, for which others of the same side are drawn; missing_share_stable measures
+        them. Features without any value on a side. Rare values and dates. Why the rows can be told
+        apart.
     """
 
     severity = Severity.MEDIUM
