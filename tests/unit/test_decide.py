@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,15 @@ from nachweis.domain.manifest.organisation import Organisation
 from nachweis.domain.manifest.world import World
 from nachweis.domain.night import Night
 from nachweis.domain.record import EvidenceRef, RecordField
-from nachweis.pipeline.decide import Decision, Earlier, Located, field_verdict, locate, view
+from nachweis.pipeline.decide import (
+    Decision,
+    Earlier,
+    Located,
+    Tonight,
+    field_verdict,
+    locate,
+    view,
+)
 
 NIGHT = Night.parse("2026-03-02")
 SUBJECT = "data_set/log"
@@ -37,8 +46,12 @@ def located(*outcomes: Outcome) -> dict[str, list[Located]]:
     return {SUBJECT: locate([finding(outcome) for outcome in outcomes], "0" * 64)}
 
 
+def tonight(findings: dict[str, list[Located]], **more: Any) -> Tonight:
+    return Tonight(world=world(), night=NIGHT, findings=findings, **more)
+
+
 def verdict(*outcomes: Outcome, subjects: frozenset[str] = frozenset({SUBJECT})) -> Verdict:
-    return field_verdict(RETENTION, set(subjects), located(*outcomes), NIGHT).verdict
+    return field_verdict(RETENTION, set(subjects), tonight(located(*outcomes))).verdict
 
 
 @given(st.lists(st.sampled_from(Outcome), max_size=6))
@@ -46,8 +59,10 @@ def test_only_passes_confirm_and_any_failure_contradicts(outcomes: list[Outcome]
     found = verdict(*outcomes)
     if Outcome.FAIL in outcomes:
         assert found is Verdict.CONTRADICTED
-    elif Outcome.PASS in outcomes and not {Outcome.ERROR, Outcome.NOT_AVAILABLE} & set(outcomes):
+    elif set(outcomes) == {Outcome.PASS}:
         assert found is Verdict.CONFIRMED
+    elif set(outcomes) == {Outcome.NOT_APPLICABLE}:
+        assert found is Verdict.NOT_APPLICABLE
     else:
         assert found is Verdict.NOT_TESTED
 
@@ -58,19 +73,37 @@ def test_a_field_without_any_check_is_not_tested() -> None:
 
 def test_a_data_set_nobody_looked_at_keeps_the_field_untested() -> None:
     both = frozenset({SUBJECT, "data_set/other"})
-    found = field_verdict(RETENTION, set(both), located(Outcome.PASS), NIGHT)
+    found = field_verdict(RETENTION, set(both), tonight(located(Outcome.PASS)))
     assert found.verdict is Verdict.NOT_TESTED
     assert "no check ran on data_set/other" in found.explanation
 
 
 def test_findings_of_other_checks_say_nothing_about_the_field() -> None:
     other = {SUBJECT: locate([finding(Outcome.PASS, "schema_as_declared")], "0" * 64)}
-    assert field_verdict(RETENTION, {SUBJECT}, other, NIGHT).verdict is Verdict.NOT_TESTED
+    assert field_verdict(RETENTION, {SUBJECT}, tonight(other)).verdict is Verdict.NOT_TESTED
+
+
+def test_nothing_about_data_without_a_version_is_confirmed() -> None:
+    passed = located(Outcome.PASS)
+    found = field_verdict(RETENTION, {SUBJECT}, tonight(passed, unpinned=frozenset({"log"})))
+    assert found.verdict is Verdict.NOT_TESTED
+    assert "not pinned" in found.explanation
+    other = tonight(passed, unpinned=frozenset({"another"}))
+    assert field_verdict(RETENTION, {SUBJECT}, other).verdict is Verdict.CONFIRMED
+
+
+def test_permission_to_contact_says_nothing_about_the_legal_basis() -> None:
+    basis = RecordField(
+        id="legal_basis/mail", label="beyond.legal_basis", value={}, origin=Origin.DECLARED
+    )
+    failed = finding(Outcome.FAIL, "contact_permission_held_for_audience")
+    contact = {SUBJECT: locate([failed], "0" * 64)}
+    assert field_verdict(basis, {SUBJECT}, tonight(contact)).verdict is Verdict.NOT_TESTED
 
 
 def test_a_missing_field_is_never_confirmed() -> None:
     missing = RETENTION.model_copy(update={"origin": Origin.MISSING, "value": None})
-    found = field_verdict(missing, {SUBJECT}, located(Outcome.PASS), NIGHT)
+    found = field_verdict(missing, {SUBJECT}, tonight(located(Outcome.PASS)))
     assert (found.origin, found.verdict) == (Origin.MISSING, Verdict.NOT_TESTED)
 
 
@@ -88,7 +121,7 @@ def test_a_statement_is_shown_and_expires_but_never_confirms(until: str, expecte
         issued_on=dt.date(2026, 1, 1),
         valid_until=dt.date.fromisoformat(until),
     )
-    assert field_verdict(measure, set(), {}, NIGHT, [statement]).verdict is expected
+    assert field_verdict(measure, set(), tonight({}), [statement]).verdict is expected
 
 
 def world(*waivers: Waiver) -> World:
@@ -111,16 +144,18 @@ def world(*waivers: Waiver) -> World:
 
 
 def seen(
-    outcome: Outcome, *, earlier: str | None = None, decisions: tuple[Decision, ...] = (), of: World
+    outcome: Outcome,
+    *,
+    earlier: str | None = None,
+    decisions: tuple[Decision, ...] = (),
+    of: World,
+    check: str = "retention_kept",
 ) -> tuple[str, str, str | None]:
-    one = finding(outcome)
+    one = finding(outcome, check)
     since = {one.key: earlier} if earlier else {}
     shown = view(
         Located(one, EvidenceRef(digest="0" * 64, pointer="/findings/0")),
-        of,
-        NIGHT,
-        Earlier(since),
-        decisions,
+        Tonight(world=of, night=NIGHT, findings={}, earlier=Earlier(since), decisions=decisions),
     )
     return shown.finding.outcome.value, shown.state, shown.since
 
@@ -157,3 +192,21 @@ def test_a_waived_failure_stays_a_failure(until: str, state: str) -> None:
         }
     )
     assert seen(Outcome.FAIL, of=world(waiver))[:2] == ("fail", state)
+
+
+def test_what_cannot_be_waived_is_neither_waived_nor_called_a_false_alarm() -> None:
+    check = "erased_subjects_absent"
+    waiver = Waiver.model_validate(
+        {
+            "id": "known",
+            "check": check,
+            "subject": SUBJECT,
+            "role": "owner",
+            "reason": {"en": "Being moved"},
+            "from": "2026-02-01",
+            "until": "2026-04-01",
+        }
+    )
+    assert seen(Outcome.FAIL, of=world(waiver), check=check)[:2] == ("fail", "new")
+    said = (Decision(finding(Outcome.FAIL, check).key, "false_alarm", "2026-03-02"),)
+    assert seen(Outcome.FAIL, of=world(), decisions=said, check=check)[1] == "acknowledged"

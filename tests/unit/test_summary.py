@@ -69,7 +69,17 @@ def test_nothing_new_sends_nothing() -> None:
     assert message(summary(), ALL, None) is None
     assert message(summary(open_finding("high", state="acknowledged")), ALL, None) is None
     assert message(summary(open_finding("low")), ALL, None) is None
-    assert message(summary(open_finding("high"), repeated=True), ALL, None) is None
+
+
+def test_a_finding_is_told_on_the_first_night_of_its_run_only() -> None:
+    first = open_finding("high").model_copy(update={"since": "2026-03-02"})
+    older = open_finding("high").model_copy(update={"since": "2026-02-27"})
+    assert message(summary(first), ALL, None) is not None
+    assert message(summary(older), ALL, None) is None
+
+
+def test_a_night_found_signed_is_told_if_nobody_was_told_before() -> None:
+    assert message(summary(open_finding("high"), repeated=True), ALL, None) is not None
 
 
 def test_a_night_that_lost_subjects_is_told_although_nothing_else_is_new() -> None:

@@ -207,7 +207,7 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
     from nachweis.pipeline import night as pipeline
 
     night = night_of(context)
-    content = pipeline.notify(night, summary)
+    content = pipeline.notify(night, summary, channel)
     if content is None:
         raise AirflowSkipException("nothing new to tell")
     message = Message.read(night, content)
@@ -225,6 +225,7 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
         )
     with progress.step(f"sending by {channel}"):
         deliver(message, channel, context)
+    pipeline.told(night, summary, channel)
     progress.tell(f"message sent by {channel}")
 
 

@@ -165,6 +165,10 @@ class Overlap(Request):
         left_time: Time column of the left.
         right_from: Start of validity on the right.
         right_until: Ends of validity on the right (null = open).
+        right_delay_days: Days added to ``right_from`` before it counts.
+        unknown_counts: Whether a pair of which a time is missing matches: yes for lists that
+            forbid, no for registers that allow.
+        longest: Whether the longest time from ``right_from`` to ``left_time`` is wanted.
 
     Result: :class:`OverlapCounts`.
     """
@@ -177,6 +181,9 @@ class Overlap(Request):
     left_time: str | None = None
     right_from: str | None = None
     right_until: tuple[str, ...] = ()
+    right_delay_days: int = 0
+    unknown_counts: bool = False
+    longest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +428,8 @@ class OverlapCounts:
         keys_matched: Distinct left keys with a partner.
         rows_without_key: Left rows whose key is null (counted in ``rows``, never matched).
         keys_unmatched: Distinct left keys with at least one row without a partner.
+        longest_days: Days from the right's start to the left's time, longest among partners,
+            where it was asked for and the times are known.
     """
 
     rows: int
@@ -429,6 +438,7 @@ class OverlapCounts:
     keys_matched: int
     rows_without_key: int = 0
     keys_unmatched: int = 0
+    longest_days: float | None = None
 
     @property
     def rows_unmatched(self) -> int:
@@ -639,11 +649,26 @@ T = TypeVar("T")
 
 
 class Missing:
-    """A request that could not be executed, with the reason; falsy."""
+    """A request that could not be executed, with the reason; falsy.
 
-    __slots__ = ("absent", "reason", "retriable")
+    Args:
+        reason: Why, without values of the data.
+        retriable: Whether the surroundings failed (network, memory, a secret), not the data.
+        absent: Whether what was asked for does not exist.
+        crashed: Whether the check's own expression failed, which is a fault of the check.
+    """
 
-    def __init__(self, reason: str, *, retriable: bool = False, absent: bool = False) -> None:
+    __slots__ = ("absent", "crashed", "reason", "retriable")
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retriable: bool = False,
+        absent: bool = False,
+        crashed: bool = False,
+    ) -> None:
+        self.crashed = crashed
         self.reason = reason
         self.retriable = retriable
         self.absent = absent
@@ -661,8 +686,9 @@ class ObservationMissingError(Exception):
     The runner turns it into a ``not_available`` finding; a check need not catch it.
     """
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, *, crashed: bool = False) -> None:
         super().__init__(f"{name}: {reason}")
+        self.crashed = crashed
         self.name = name
         self.reason = reason
 
@@ -684,12 +710,18 @@ class Observations:
     def __getitem__(self, name: str) -> Any:
         result = self._results[name]
         if isinstance(result, Missing):
-            raise ObservationMissingError(name, result.reason)
+            raise ObservationMissingError(name, result.reason, crashed=result.crashed)
         return result
 
     def get(self, name: str) -> Any:
-        """The result, or None if the request could not be executed."""
+        """The result, or None if the request could not be executed.
+
+        Raises:
+            ObservationMissingError: If the check's own expression failed.
+        """
         result = self._results.get(name)
+        if isinstance(result, Missing) and result.crashed:
+            raise ObservationMissingError(name, result.reason, crashed=True)
         return None if isinstance(result, Missing) else result
 
     def __contains__(self, name: str) -> bool:
@@ -697,6 +729,11 @@ class Observations:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._results)
+
+    def retriable(self) -> Sequence[str]:
+        """Reasons of requests that failed on the surroundings, not on the data."""
+        found = (v for v in self._results.values() if isinstance(v, Missing))
+        return [missing.reason for missing in found if missing.retriable]
 
     def missing(self) -> Sequence[tuple[str, str]]:
         """Names and reasons of requests that could not be executed."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from nachweis.domain.errors import DataError
+from nachweis.domain.errors import DataError, DataUnavailableError
 from nachweis.domain.observation import Expression, Missing
 from nachweis.engines.duck import QueryKind, Session
 
@@ -37,6 +37,8 @@ def bind(expression: str | Expression, table: Any) -> Any:
         return value if isinstance(value, ibis.Value) else ibis.literal(value)
     except (IbisError, ValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         column = _missing_column(error, table)
+    except Exception as error:  # noqa: BLE001 - one check's fault must not take the others along
+        return Missing(f"{type(error).__name__} in its expression", crashed=True)
     if column is not None:
         return Missing(f"there is no column {column!r} in the data")
     return Missing("columns have other types in the data than this observation needs")
@@ -132,15 +134,20 @@ def _compute(
         return _compute_together(session, table, values, label, where, "aggregate")
     except DataError as error:
         if len(values) == 1:
-            return [Missing(f"{error.where}: {error.what}")]
+            return [_missing(error)]
     # One part failed on the data and took the others with it: only now, ask one by one.
     results: list[Any] = []
     for value in values:
         try:
             results += _compute_together(session, table, [value], label, where, "retry")
         except DataError as error:
-            results.append(Missing(f"{error.where}: {error.what}"))
+            results.append(_missing(error))
     return results
+
+
+def _missing(error: DataError) -> Missing:
+    retriable = isinstance(error, DataUnavailableError)
+    return Missing(f"{error.where}: {error.what}", retriable=retriable)
 
 
 def _compute_together(

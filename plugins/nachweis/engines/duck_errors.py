@@ -104,13 +104,20 @@ def translated(error: Exception, where: str) -> DataError:
     malformed = _malformed(text, where)
     if malformed is not None:
         return malformed
+    if "No space left on device" in text:
+        return DataUnavailableError(
+            "the disk is full", where=where, remedy="make room in the state folder"
+        )
     for needle, what, remedy in _KNOWN:
         if needle in text:
             return DataError(what, where=where, remedy=remedy)
     kinds = {kind.__name__ for kind in type(error).__mro__}
     for name, what, remedy in _BY_CLASS:
         if name in kinds:
-            return DataError(what, where=where, remedy=remedy)
+            surroundings = name in ("OutOfMemoryException", "PermissionException")
+            return (DataUnavailableError if surroundings else DataError)(
+                what, where=where, remedy=remedy
+            )
     return DataError(f"the engine refused ({type(error).__name__})", where=where)
 
 
@@ -133,7 +140,7 @@ def _http_error(status: int, where: str) -> DataError:
     if status == 404:
         return DataError("there is no such object in S3", where=where, remedy="check the location")
     if status in (401, 403):
-        return DataError(
+        return DataUnavailableError(
             f"S3 refused access (HTTP {status})", where=where, remedy="check key, secret and policy"
         )
     if status >= 500:

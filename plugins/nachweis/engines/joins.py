@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from nachweis.domain.errors import DataError
+from nachweis.domain.errors import DataError, DataUnavailableError
 from nachweis.domain.manifest import DataSet
 from nachweis.domain.manifest.dataset import ColumnType, SubjectKey
 from nachweis.domain.observation import Expression, Join, Missing, Overlap, OverlapCounts
@@ -19,6 +19,9 @@ from nachweis.engines.windows import as_instant, as_local_date
 
 _KEY = "nachweis_key__"
 _EXACT_FLOATS = 2**53
+_KEYS_AT_ONCE = 100_000
+"""Plain keys that are hashed together."""
+_SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -102,13 +105,14 @@ class Joiner:
             *(_equal(left, a, right, b) for a, b in request.match),
             *self._validity(request, left, right),
         ]
+        parts = {"left": rows, "right": others, "key": _KEY, "conditions": " AND ".join(conditions)}
+        seconds = self._seconds(request, left, right)
+        longest = _LONGEST.format(seconds=seconds, **parts) if seconds else "NULL"
         found = self._session.query(
-            _OVERLAP.format(left=rows, right=others, key=_KEY, conditions=" AND ".join(conditions)),
-            left.label,
-            "overlap",
-            where=left.where,
+            _OVERLAP.format(longest=longest, **parts), left.label, "overlap", where=left.where
         )
-        n, keys, matched, keys_matched, without, unmatched = (int(v or 0) for v in found[0])
+        *counts, most = found[0]
+        n, keys, matched, keys_matched, without, unmatched = (int(v or 0) for v in counts)
         return OverlapCounts(
             rows=n,
             keys=keys,
@@ -116,6 +120,7 @@ class Joiner:
             keys_matched=keys_matched,
             rows_without_key=without,
             keys_unmatched=unmatched,
+            longest_days=None if most is None else float(most) / _SECONDS_PER_DAY,
         )
 
     def joined(self, left: Side, where: Expression | None, join: Join, right: Side) -> Any:
@@ -171,10 +176,31 @@ class Joiner:
         )
 
     def _validity(self, request: Overlap, left: Side, right: Side) -> list[str]:
+        """Conditions on the times of a pair, as SQL."""
         if request.left_time is None:
             return []
-        type_ = left.type_of(request.left_time)
-        by_date = type_ == "DATE"
+        moment = self._moments(request, left, right)
+        time = moment(left, "l", request.left_time)
+        conditions = []
+        if request.right_from is not None:
+            start = moment(right, "r", request.right_from)
+            if request.right_delay_days:
+                start = f"{start} + INTERVAL {24 * request.right_delay_days} HOUR"
+            conditions.append(f"{start} <= {time}")
+        elif not request.unknown_counts:
+            conditions.append(f"{time} IS NOT NULL")
+        for column in request.right_until:
+            until = moment(right, "r", column)
+            conditions.append(f"({until} IS NULL OR {time} < {until})")
+        if request.unknown_counts:
+            return [f"COALESCE({condition}, TRUE)" for condition in conditions]
+        return conditions
+
+    def _moments(
+        self, request: Overlap, left: Side, right: Side
+    ) -> Callable[[Side, str, str], str]:
+        """How times of both sides are written so that they can be compared."""
+        by_date = request.left_time is not None and left.type_of(request.left_time) == "DATE"
 
         def moment(side: Side, alias: str, column: str) -> str:
             name, found = f"{alias}.{quote(column)}", side.type_of(column)
@@ -183,16 +209,15 @@ class Joiner:
                 return as_local_date(name, found, side.zone, self._local, side.where)
             return as_instant(name, found, side.zone, side.where)
 
-        time = moment(left, "l", request.left_time)
-        conditions = []
-        if request.right_from is not None:
-            conditions.append(f"{moment(right, 'r', request.right_from)} <= {time}")
-        else:
-            conditions.append(f"{time} IS NOT NULL")
-        for column in request.right_until:
-            until = moment(right, "r", column)
-            conditions.append(f"({until} IS NULL OR {time} < {until})")
-        return conditions
+        return moment
+
+    def _seconds(self, request: Overlap, left: Side, right: Side) -> str:
+        """Seconds from the right's start to the left's time, as SQL; empty if not wanted."""
+        if not request.longest or request.left_time is None or request.right_from is None:
+            return ""
+        moment = self._moments(request, left, right)
+        start, time = moment(right, "r", request.right_from), moment(left, "l", request.left_time)
+        return f"epoch(CAST({time} AS TIMESTAMPTZ)) - epoch(CAST({start} AS TIMESTAMPTZ))"
 
     def _keyed(
         self, left: Side, rows: str, left_key: str, right: Side, others: str, right_key: str
@@ -237,33 +262,43 @@ class Joiner:
         )
 
     def _hash_table(self, side: Side, keys_sql: str, key_env: str) -> str:
-        """Temporary table of plain keys and their hashes; the secret never enters a statement."""
+        """Temporary table of plain keys and their hashes; the secret never enters a statement.
+
+        Keys pass through this process in batches, so that its memory does not grow with them; the
+        engine can spill what it holds.
+        """
         import pyarrow as pa
 
         if (keys_sql, key_env) in self._hashes:
             return self._hashes[keys_sql, key_env]
         secret = self._secret(key_env, side.where)
-        pieces = [pa.table({"plain": pa.array([], pa.string()), "hash": pa.array([], pa.string())})]
-        for batch in self._session.batches(keys_sql, side.label, "keys", where=side.where):
-            plain = batch.column(0).to_pylist()
+        keys, name = self._session.name("keys"), self._session.name("hashes")
+        self._statement(side, f"CREATE TEMP TABLE {keys} AS {keys_sql}", "keys")
+        self._statement(side, f"CREATE TEMP TABLE {name} (plain VARCHAR, hash VARCHAR)", "load")
+        last = self._statement(side, f"SELECT coalesce(max(rowid), -1) FROM {keys}", "keys")[0][0]
+        for first in range(0, last + 1, _KEYS_AT_ONCE):
+            rows = f"rowid >= {first} AND rowid < {first + _KEYS_AT_ONCE}"
+            # Fetched to its end before the next statement, which would end an open result.
+            plain = [row[0] for row in self._statement(side, _KEYS.format(keys, rows), "keys")]
             hashes = [hmac.digest(secret, key.encode(), "sha256").hex() for key in plain]
-            pieces.append(pa.table({"plain": batch.column(0), "hash": pa.array(hashes)}))
-        name = self._session.name("hashes")
-        with self._session.registered(pa.concat_tables(pieces)) as arrow:
-            self._session.query(
-                f"CREATE TEMP TABLE {name} AS SELECT plain, hash FROM {arrow}",
-                side.label,
-                "load",
-                where=side.where,
-            )
+            hashed = {"plain": pa.array(plain, pa.string()), "hash": pa.array(hashes, pa.string())}
+            with self._session.registered(pa.table(hashed)) as arrow:
+                insert = f"INSERT INTO {name} SELECT plain, hash FROM {arrow}"
+                self._statement(side, insert, "load")
+        self._statement(side, f"DROP TABLE {keys}", "load")
         self._hashes[keys_sql, key_env] = name
         return name
+
+    def _statement(self, side: Side, sql: str, kind: Literal["keys", "load"]) -> list[Any]:
+        return self._session.query(sql, side.label, kind, where=side.where)
 
     def _secret(self, key_env: str, where: str) -> bytes:
         text = self._environment.get(key_env, "")
         remedy = f"set the environment variable {key_env} to the secret in hexadecimal"
         if not text:
-            raise DataError("the secret for keyed hashes is not set", where=where, remedy=remedy)
+            raise DataUnavailableError(
+                "the secret for keyed hashes is not set", where=where, remedy=remedy
+            )
         secret = _from_hex(text)
         if secret is None:
             raise DataError(
@@ -287,9 +322,12 @@ WITH flagged AS (
   SELECT k, count(*) AS n, count(*) FILTER (WHERE hit) AS h FROM flagged GROUP BY k
 )
 SELECT sum(n), count(k), sum(h), count(*) FILTER (WHERE k IS NOT NULL AND h > 0),
-  sum(n) FILTER (WHERE k IS NULL), count(*) FILTER (WHERE k IS NOT NULL AND n > h)
+  sum(n) FILTER (WHERE k IS NULL), count(*) FILTER (WHERE k IS NOT NULL AND n > h), {longest}
 FROM per_key
 """.strip()
+
+_KEYS = "SELECT k FROM {} WHERE {}"
+_LONGEST = "(SELECT max({seconds}) FROM ({left}) l JOIN ({right}) r ON {conditions})"
 
 
 def _filtered(session: Session, side: Side, where: Expression | None) -> str:

@@ -21,6 +21,12 @@ UNPINNED = "unpinned"
 UNREADABLE = "unreadable"
 """Version of a data set without any file that can be read."""
 
+
+def is_pinned(version: str) -> bool:
+    """Whether a version names one content, so that a result about it can be repeated."""
+    return version not in (UNPINNED, UNREADABLE)
+
+
 S3Lister = Callable[[str], Sequence[tuple[str, str, str]]]
 """Objects that match an ``s3://`` glob: URI, version id if known, entity tag or checksum."""
 

@@ -125,7 +125,7 @@ def assemble_record(world: World, activity: Activity, moment: dt.datetime) -> Re
         controlling_language=organisation.main_language,
         incomplete=incomplete,
         sections=sections,
-        further=_further(activity),
+        further=_further(activity, world),
         models=tuple(served_models(world, activity, moment)),
     )
 
@@ -278,7 +278,25 @@ def _processor_sections(world: World, activity: Activity) -> tuple[Section, ...]
     )
 
 
-def _further(activity: Activity) -> tuple[Section, ...]:
+def _contact_permission(activity: Activity, world: World) -> list[RecordField]:
+    """Against which registers contacts are held: a permission is not a legal basis."""
+    found = []
+    for purpose in activity.purposes:
+        logs = [world.models[key].data.scoring_log for key in purpose.models if key in world.models]
+        rules = [world.data_sets[log].contact_permission for log in logs if log in world.data_sets]
+        registers = sorted({rule.register_ for rule in rules if rule is not None})
+        if registers:
+            found.append(
+                _field(
+                    f"contact_permission/{purpose.id}",
+                    "beyond.contact_permission",
+                    {"purpose": purpose.text, "registers": registers},
+                )
+            )
+    return found
+
+
+def _further(activity: Activity, world: World) -> tuple[Section, ...]:
     """What Art. 30 does not require; kept apart."""
     bases = [
         _field(
@@ -317,6 +335,11 @@ def _further(activity: Activity) -> tuple[Section, ...]:
     bias = activity.bias_special_category_processing
     groups: list[tuple[str, str, list[RecordField]]] = [
         ("legal-basis", "beyond.legal_basis", bases),
+        (
+            "contact-permission",
+            "beyond.contact_permission",
+            _contact_permission(activity, world),
+        ),
         ("sources", "beyond.source", sources),
         ("compatibility", "field.compatible_with", compatible),
         (

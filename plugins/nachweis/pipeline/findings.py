@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.record import FindingView
 from nachweis.pipeline.archive import night_of, open_archive
-from nachweis.pipeline.decide import key_digest
+from nachweis.pipeline.decide import key_digest, waivable
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.views import views_of
 from nachweis.settings import Settings
@@ -49,7 +49,8 @@ def acknowledge(
         Sequence number of the ledger entry. From the next night on, the state is shown.
 
     Raises:
-        NachweisError: If there is no such open finding or no such role.
+        NachweisError: If there is no such open finding or no such role, or the check cannot be
+            waived and the finding is called a false alarm.
     """
     from nachweis.storage.ledger import Ledger
     from nachweis.storage.s3 import open_store
@@ -70,6 +71,13 @@ def acknowledge(
             "there is no such open finding in this night",
             where=key,
             remedy=suggestion(key, open_ones) or "see `nachweis finding list`",
+        )
+    finding = open_ones[key].finding
+    if false_alarm and not waivable(finding.check):
+        raise NachweisError(
+            "findings of this check cannot be called a false alarm",
+            where=key,
+            remedy="acknowledge it; correct the data or the check if it errs",
         )
     evidence = open_ones[key].evidence.digest
     ledger = Ledger(

@@ -137,6 +137,8 @@ def _judged(kind: type[Check], inputs: Inputs, seen: Observations) -> list[Findi
         found = list(check.judge(inputs, seen))
         _refuse_duplicate_keys(kind, found)
     except ObservationMissingError as missing:
+        if missing.crashed:
+            return [_error(kind, inputs, f"The check crashed while observing: {missing.reason}.")]
         return [
             check.finding(
                 inputs,

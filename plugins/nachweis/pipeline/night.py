@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from nachweis import registry
@@ -21,6 +22,7 @@ from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import Evidence
 from nachweis.engines.artefacts import FileReader
+from nachweis.engines.versions import UNPINNED
 from nachweis.pipeline import publish as publishing
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.context import NightContext, open_context, software
@@ -85,13 +87,17 @@ def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
 def _settled(context: NightContext, archive: Archive) -> bool:
     """Whether the night is signed from the same inputs and no task of it was lost.
 
-    A subject whose task broke off has no evidence; running the night again tries it again.
+    A subject whose task broke off has no evidence, and one whose data could not be reached is
+    listed as looked at in part; running the night again tries both again.
     """
     signed = archive.signed(str(context.night), context.identity)
     if signed is None:
         return False
     statement = archive.statement(signed)
-    return set(statement.subjects) <= set(statement.evidence)
+    if UNPINNED in context.data_versions.values():
+        return False  # nothing says whether the data are still the same
+    again = {item.what for item in statement.not_run} & set(statement.subjects)
+    return set(statement.subjects) <= set(statement.evidence) and not again
 
 
 def subjects_of(context: NightContext, kind: SubjectKind) -> list[Subject]:
@@ -132,6 +138,8 @@ class Observed:
     windows: dict[str, Any]
     queries: dict[str, int]
     data_versions: dict[str, str]
+    incomplete: tuple[str, ...] = ()
+    """Why something could not be looked at although trying again may help."""
 
 
 def observe_subject(
@@ -185,7 +193,14 @@ def observe_subject(
         queries = {label: tables.log.count(label) for label in tables.log.sources()}
         own = [subject.id] if subject.kind is SubjectKind.DATA_SET else []
         versions = dict(tables.versions(planned.data_sets or own))
-    return Observed(judge(world, subject, night, planned, seen), windows, queries, versions)
+    incomplete = {reason for one in seen.values() for reason in one.retriable()}
+    return Observed(
+        judge(world, subject, night, planned, seen),
+        windows,
+        queries,
+        versions,
+        tuple(sorted(incomplete)),
+    )
 
 
 def run_subject(
@@ -224,6 +239,7 @@ def run_subject(
         "counts": _counts(findings),
         "failed": None,
         "blocked": None,
+        "incomplete": "; ".join(observed.incomplete[:3]) or None,
     }
     try:
         demand_clean(context.loaded.world, evidence.document(), f"evidence of {subject}")
@@ -304,6 +320,11 @@ def finish(
             if item["evidence"]
         },
         "failed": dict(sorted(failed.items())),
+        "incomplete": {
+            subject: f"looked at in part: {item['incomplete']}"
+            for subject, item in sorted(delivered.items())
+            if item["evidence"] and item.get("incomplete")
+        },
         "blocked": sorted(str(i["blocked"]) for i in delivered.values() if i.get("blocked")),
         "blind": sorted(blind),
     }
@@ -383,17 +404,21 @@ def render(night: str, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {"written": report.written, "unchanged": report.unchanged}
 
 
-def notify(night: str, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+def notify(night: str, summary: Mapping[str, Any], channel: str) -> dict[str, Any] | None:
     """The night's one message and whom it goes to.
 
     Args:
         night: ``YYYY-MM-DD``.
         summary: The night's summary.
+        channel: ``email`` or ``webhook``.
 
     Returns:
-        ``subject``, ``body``, ``email`` and ``webhook``, or None if there is nothing new to tell.
+        ``subject``, ``body``, ``email`` and ``webhook``, or None if there is nothing new to tell
+        or this channel was told about this attempt before.
     """
     context = open_context(night)
+    if _told(context, summary, channel).exists():
+        return None
     policy = context.loaded.world.policy
     link = context.settings.site_url or policy.site_url
     content = message(NightSummary.model_validate(summary), policy.notification, link)
@@ -405,6 +430,26 @@ def notify(night: str, summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "email": list(policy.notification.email),
         "webhook": policy.notification.webhook_connection,
     }
+
+
+def told(night: str, summary: Mapping[str, Any], channel: str) -> None:
+    """Remember that a channel was told about a signed attempt, so that it is told once.
+
+    Kept beside the caches and written after sending: a task that dies between signing and sending
+    sends when it is tried again, and in the worst case a message comes twice, never not at all.
+
+    Args:
+        night: ``YYYY-MM-DD``.
+        summary: The night's summary.
+        channel: ``email`` or ``webhook``.
+    """
+    marker = _told(open_context(night), summary, channel)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+def _told(context: NightContext, summary: Mapping[str, Any], channel: str) -> Path:
+    return context.settings.state / "told" / f"{context.night}-{summary['attempt']}-{channel}"
 
 
 def run_night(night: str, progress: Callable[[str], None] = lambda _: None) -> NightSummary:

@@ -26,6 +26,7 @@ from nachweis.domain.record import (
     Statement,
     VersionRef,
 )
+from nachweis.engines.versions import is_pinned
 from nachweis.pages.documents import render_documents
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
 from nachweis.pipeline.assemble import assemble_dossier, assemble_record
@@ -34,9 +35,11 @@ from nachweis.pipeline.decide import (
     Decision,
     Earlier,
     Located,
+    Tonight,
     assess_dossier,
     assess_record,
     locate,
+    waivable,
 )
 from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_text
@@ -197,19 +200,34 @@ class _Publication:
 
     # ----------------------------------------------------------------------- assessment
 
+    @cached_property
+    def tonight(self) -> Tonight:
+        """What verdicts are made from."""
+        return Tonight(
+            world=self.context.loaded.world,
+            night=self.context.night,
+            findings=self.findings,
+            earlier=self.earlier,
+            decisions=self.decisions,
+            blind=self.blind,
+            unpinned=frozenset(
+                key for key, version in self.data_versions.items() if not is_pinned(version)
+            ),
+        )
+
+    @cached_property
+    def data_versions(self) -> dict[str, str]:
+        """Version of every data set as the night's tasks read it."""
+        found: dict[str, str] = {}
+        for run in self.runs:
+            found |= run["data_versions"]
+        return found
+
     def assess(self, document: Record | Dossier, reference: VersionRef) -> Assessment:
         """Tonight's verdicts on a version."""
-        shared: dict[str, Any] = {
-            "world": self.context.loaded.world,
-            "night": self.context.night,
-            "findings": self.findings,
-            "earlier": self.earlier,
-            "decisions": self.decisions,
-            "blind": self.blind,
-        }
         if isinstance(document, Record):
-            return assess_record(document, reference.version, reference.digest, **shared)
-        return assess_dossier(document, reference.version, reference.digest, **shared)
+            return assess_record(document, reference.version, reference.digest, self.tonight)
+        return assess_dossier(document, reference.version, reference.digest, self.tonight)
 
     def version_content(self, reference: VersionRef, tonight: Record | Dossier) -> Record | Dossier:
         """The content of the version that is assessed; for a backfill that is not tonight's."""
@@ -226,6 +244,15 @@ class _Publication:
             self.not_run += [
                 NotRun(what=subject, reason=reason) for subject, reason in run["failed"].items()
             ]
+            self.not_run += [
+                NotRun(what=subject, reason=reason)
+                for subject, reason in run.get("incomplete", {}).items()
+            ]
+        for waiver in self.context.loaded.world.waivers.values():
+            if waiver.covers(self.context.night.date) and not waivable(waiver.check):
+                self.not_run.append(
+                    NotRun(what=f"waiver/{waiver.id}", reason="this check cannot be waived")
+                )
         for file in sorted({p.file for p in self.context.loaded.problems if not p.warning}):
             self.not_run.append(
                 NotRun(what=self._nameable(file), reason="the file is not valid; see nachweis lint")
@@ -289,12 +316,18 @@ def publish(
     from nachweis.storage.s3 import open_store
     from nachweis.storage.signing import open_signer
 
-    if any(run["manifests_digest"] != context.manifests_digest for run in runs):
-        raise NachweisError(
-            "the manifests changed while the night ran",
-            where=f"night {context.night}",
-            remedy="run the night again",
-        )
+    for run in runs:
+        for what, then, now in (
+            ("the manifests", run["manifests_digest"], context.manifests_digest),
+            ("the data or the code", run["identity"], context.identity),
+        ):
+            if then != now:
+                # What was looked at would be signed under the name of something else.
+                raise NachweisError(
+                    f"{what} changed while the night ran",
+                    where=f"night {context.night}",
+                    remedy="run the night again",
+                )
     work = _Publication(context, archive, runs)
     work.collect_what_did_not_run()
     if work.tried_in_vain():
@@ -367,9 +400,6 @@ def _statement(
     context = work.context
     findings = [item.finding for many in work.findings.values() for item in many]
     superseded = work.archive.current(work.night)
-    data_versions: dict[str, str] = {}
-    for run in work.runs:
-        data_versions |= run["data_versions"]
     counts = Counter(finding.outcome.value for finding in findings)
     draft = Statement(
         night=work.night,
@@ -378,7 +408,7 @@ def _statement(
         idempotency_key=context.identity,
         supersedes=superseded.attempt if superseded else None,
         manifests_digest=context.manifests_digest,
-        data_versions=data_versions,
+        data_versions=work.data_versions,
         code_version=code_version(context.settings),
         software=dict(software()),
         subjects=tuple(sorted({s for run in work.runs for s in run["planned"]})),
@@ -439,6 +469,7 @@ def summarise(
                 outcome=item.finding.outcome.value,
                 severity=item.finding.severity.value,
                 state=item.state,
+                since=item.since,
             )
             for item in views
             if item.finding.is_open

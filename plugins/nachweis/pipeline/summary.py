@@ -31,6 +31,8 @@ class OpenFinding(BaseModel):
     outcome: str
     severity: str
     state: str
+    since: str | None = None
+    """First night of this run of nights with the finding."""
 
 
 class NightSummary(BaseModel):
@@ -65,6 +67,10 @@ class NightSummary(BaseModel):
     """Why the site does not show this night yet, if it does not."""
     store: str = "demonstration"
     manifest_problems: int = 0
+
+    def reaches(self, least: Severity) -> bool:
+        """Whether an open finding that nobody set aside is at least this severe."""
+        return self.worst is not None and self.worst.rank >= least.rank
 
     @property
     def worst(self) -> Severity | None:
@@ -109,7 +115,7 @@ def summary_text(summary: NightSummary) -> str:
     )
     lines = [
         f"Night      {summary.night} (attempt {summary.attempt})",
-        f"Covered    {_number(summary.models, 'model')}, {_number(summary.data_sets, 'data set')}",
+        f"Covered    {number_of(summary.models, 'model')}, {number_of(summary.data_sets, 'data set')}",
         f"Findings   {counts}",
     ]
     for item in summary.open:
@@ -169,10 +175,11 @@ def message(
         item
         for item in summary.open
         if item.state == "new"
+        and item.since in {None, summary.night}
         and (item.outcome == "error" or Severity(item.severity).rank >= least)
     ]
     alarms = bool(summary.blind or summary.blocked or summary.not_run or not summary.chain_ok)
-    if summary.repeated or not (fresh or alarms):
+    if not (fresh or alarms):
         return None
     by_severity = _tally([item.severity for item in fresh])
     parts = [f"{count} {severity}" for severity, count in by_severity.items()]
@@ -198,7 +205,8 @@ def message(
     return subject, "\n".join(body) + "\n"
 
 
-def _number(count: int, what: str) -> str:
+def number_of(count: int, what: str) -> str:
+    """A number and what it counts, in the singular where it is one."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

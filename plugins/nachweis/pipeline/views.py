@@ -9,7 +9,7 @@ from nachweis.domain.manifest import World
 from nachweis.domain.night import Night
 from nachweis.domain.record import FindingView
 from nachweis.pipeline.archive import Archive, SignedAttempt
-from nachweis.pipeline.decide import Earlier, locate, view
+from nachweis.pipeline.decide import Earlier, Tonight, locate, view
 
 
 def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
@@ -36,11 +36,15 @@ def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[Find
         if located.finding.key not in found
     ]
     if unshown:
-        night = Night.parse(signed.night, statement.timezone)
-        earlier = Earlier(_open_since(archive, signed.night, [item.finding for item in unshown]))
-        decisions = archive.decisions()
+        tonight = Tonight(
+            world=world,
+            night=Night.parse(signed.night, statement.timezone),
+            findings={},
+            earlier=Earlier(_open_since(archive, signed.night, [item.finding for item in unshown])),
+            decisions=archive.decisions(),
+        )
         for located in unshown:
-            found[located.finding.key] = view(located, world, night, earlier, decisions)
+            found[located.finding.key] = view(located, tonight)
     order: list[Finding] = worst_first([item.finding for item in found.values()])
     return [found[finding.key] for finding in order]
 

@@ -79,7 +79,15 @@ class SchemaAsDeclared(Check):
         seen = observations.get("schema")
         if seen is None:
             reason = "; ".join(reason for _, reason in observations.missing())
-            yield self.finding(inputs, Outcome.FAIL, f"The data set cannot be read: {reason}")
+            # A store or an engine that failed says nothing about the data set.
+            outcome = Outcome.NOT_AVAILABLE if observations.retriable() else Outcome.FAIL
+            yield self.finding(inputs, outcome, f"The data set cannot be read: {reason}")
+            return
+        facts = observations.window(inputs.rows_in_question)
+        if inputs.rows_in_question.window == "night" and facts is not None and facts.rows == 0:
+            yield self.finding(
+                inputs, Outcome.NOT_AVAILABLE, "There are no rows of this night to look at."
+            )
             return
         difference = _Difference(inputs.data_set, seen)
         yield self.finding(
