@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from nachweis import __version__, registry
+from nachweis.cli_correct import correct
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.settings import Settings
@@ -33,6 +34,7 @@ app.add_typer(check_app, name="check")
 app.add_typer(finding_app, name="finding")
 app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
+app.command()(correct)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

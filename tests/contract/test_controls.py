@@ -71,6 +71,7 @@ def test_every_measure_the_mission_names_has_a_control(catalogue: ControlCatalog
         "AI": {
             "OVERSIGHT",
             "BIAS",
+            "EQUAL-TREATMENT-REVIEW",
             "ETHICS",
             "AI-DISCLOSURE",
             "CONTENT-MARK",

@@ -57,6 +57,11 @@ def groups_of(values: NDArray[Any], edges: tuple[float, ...]) -> NDArray[np.int6
     return _codes(values)
 
 
+def names_of(values: NDArray[Any]) -> list[str]:
+    """Names of the groups whose codes :func:`groups_of` gives, in the order of the codes."""
+    return sorted({text for value in values.tolist() if (text := _text(value)) is not None})
+
+
 def strength(
     groups: NDArray[np.int64], values: NDArray[Any], min_group: int, z: float
 ) -> Strength | None:

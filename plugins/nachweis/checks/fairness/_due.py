@@ -26,6 +26,9 @@ MIN_ARRIVED = Param(
     maximum=1,
 )
 
+LABEL_COLUMN = "joined_label"
+"""Column of the outcome beside the rows of the scoring log."""
+
 _MARGIN = dt.timedelta(days=1)
 
 
@@ -65,22 +68,27 @@ def outcome_counts(
     Returns:
         The request; requests with equal keys share a query.
     """
+    scored = log_of(inputs)
+    return GroupedCounts(
+        name,
+        Source(scored.id, "span", due_window(inputs)),
+        by={**group_expressions(inputs, (attribute,)), **by, "label": LABEL_COLUMN},
+        where=eligible(scored),
+        sums=sums or {},
+        join=(outcome_join(inputs), *attribute_joins(inputs, (attribute,))),
+    )
+
+
+def outcome_join(inputs: Inputs) -> Join:
+    """The outcomes that have arrived for rows of the window, laid beside the scoring log."""
     scored, outcomes = log_of(inputs), _outcomes(inputs)
-    shared, (start, end) = inputs.model.outcome.join_key, due_window(inputs)
-    told = Join(
+    shared, (start, _) = inputs.model.outcome.join_key, due_window(inputs)
+    return Join(
         # An outcome cannot be told before its row was scored; a day is left for coarse times.
         other=Source(outcomes.id, "span", (start - _MARGIN, inputs.night.end)),
         key=(shared or scored.fields[FieldRole.KEY], shared or outcomes.fields[FieldRole.KEY]),
-        columns=(("joined_label", outcomes.fields[FieldRole.LABEL]),),
+        columns=((LABEL_COLUMN, outcomes.fields[FieldRole.LABEL]),),
         time=outcomes.time.column if outcomes.time else None,
-    )
-    return GroupedCounts(
-        name,
-        Source(scored.id, "span", (start, end)),
-        by={**group_expressions(inputs, (attribute,)), **by, "label": "joined_label"},
-        where=eligible(scored),
-        sums=sums or {},
-        join=(told, *attribute_joins(inputs, (attribute,))),
     )
 
 
