@@ -20,6 +20,7 @@ from nachweis.domain.observation import (
     Sample,
     Source,
 )
+from nachweis.engines import joins
 from tests.unit.data_worlds import data_set, memory_tables_of
 
 LEFT, RIGHT = Source("left"), Source("right")
@@ -28,7 +29,9 @@ START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 KEY = st.one_of(st.none(), st.integers(0, 5))
 PURPOSE = st.sampled_from(["mail", "post", None])
-HOUR = st.one_of(st.none(), st.integers(0, 6).map(lambda h: START + dt.timedelta(hours=h)))
+HOUR = st.one_of(
+    st.none(), st.integers(0, 6).map(lambda step: START + dt.timedelta(hours=8 * step))
+)
 
 
 def columns(names: list[str], rows: list[tuple]) -> dict[str, list]:
@@ -66,8 +69,12 @@ def oracle(left: list[tuple], right: list[tuple], matches) -> OverlapCounts:
     right=st.lists(st.tuples(KEY, PURPOSE, HOUR, HOUR, HOUR), max_size=12),
     timed=st.booleans(),
     matched=st.booleans(),
+    unknown=st.booleans(),
+    delay=st.sampled_from([0, 1]),
 )
-def test_overlap_equals_looping_over_all_pairs(tmp_path: Path, left, right, timed, matched):
+def test_overlap_equals_looping_over_all_pairs(
+    tmp_path: Path, left, right, timed, matched, unknown, delay
+):
     request = Overlap(
         "o",
         LEFT,
@@ -77,6 +84,9 @@ def test_overlap_equals_looping_over_all_pairs(tmp_path: Path, left, right, time
         left_time="at" if timed else None,
         right_from="given" if timed else None,
         right_until=("withdrawn", "expires") if timed else (),
+        right_delay_days=delay,
+        unknown_counts=unknown,
+        longest=True,
     )
 
     def matches(one: tuple, other: tuple) -> bool:
@@ -85,12 +95,20 @@ def test_overlap_equals_looping_over_all_pairs(tmp_path: Path, left, right, time
         if not timed:
             return True
         at, (given_at, withdrawn, expires) = one[2], other[2:]
-        return (
-            at is not None
-            and given_at is not None
-            and given_at <= at
-            and all(until is None or at < until for until in (withdrawn, expires))
-        )
+        if at is None:
+            return unknown
+        begun = unknown if given_at is None else given_at + dt.timedelta(days=delay) <= at
+        return begun and all(until is None or at < until for until in (withdrawn, expires))
+
+    def longest() -> float | None:
+        waits = [
+            (one[2] - other[2]) / dt.timedelta(days=1)
+            for one in left
+            for other in right
+            if one[0] is not None and one[0] == other[0] and matches(one, other)
+            if timed and one[2] and other[2]
+        ]
+        return max(waits, default=None)
 
     sets = (
         declared("left", {"k": "integer", "p": "string", "at": "timestamp"}),
@@ -110,7 +128,9 @@ def test_overlap_equals_looping_over_all_pairs(tmp_path: Path, left, right, time
         "right": columns(["key", "purpose", "given", "withdrawn", "expires"], right),
     }
     with memory_tables_of(rows, tmp_path, *sets) as tables:
-        assert tables.overlap(request) == oracle(left, right, matches)
+        found = tables.overlap(request)
+        assert replace(found, longest_days=None) == oracle(left, right, matches)
+        assert found.longest_days == (None if longest() is None else pytest.approx(longest()))
         assert tables.log.count("left:whole", "overlap") == 1
         tables.overlap(replace(request, name="again"))
         assert tables.log.count("left:whole", "overlap") == 1
@@ -219,6 +239,21 @@ def test_hashed_keys_overlap_as_the_plain_ones_do(tmp_path: Path, left, right):
         sent = " ".join(entry.sql for entry in tables.log.entries)
     assert found == oracle([(key,) for key in left], [(key,) for key in right], lambda *_: True)
     assert SECRET not in sent
+
+
+def test_keys_are_hashed_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(joins, "_KEYS_AT_ONCE", 100)
+    keys = [f"k{number % 250}" for number in range(500)]
+    rows = {"left": {"k": keys}, "right": {"k": [hashed(key) for key in keys[:120]]}}
+    request = Overlap("o", LEFT, RIGHT, ("k", "k"))
+    with memory_tables_of(
+        rows, tmp_path, hashed_set(), environment={"ERASURE_KEY": SECRET}
+    ) as tables:
+        found = tables.overlap(request)
+        sent = [entry.sql for entry in tables.log.entries]
+    assert (found.keys, found.keys_matched, found.rows_matched) == (250, 120, 240)
+    assert sum(sql.startswith("INSERT INTO nachweis_hashes") for sql in sent) == 3
+    assert not any(SECRET in sql or "k7" in sql for sql in sent)
 
 
 def test_either_side_may_hold_the_hashes(tmp_path: Path):
