@@ -1,0 +1,1 @@
+"""Checks of attacks: manipulated training data and models, probing, injection, known weaknesses."""
