@@ -2,8 +2,8 @@
 
 The model is additive: numbers in up to ten quantile groups, categories by value, least squares on
 the label (one indicator per class). Dropping a feature's columns raises the residual sum of
-squares; Cohen's f-squared is that rise over the residual, and the non-central F distribution of
-nested models gives its bound.
+squares; Cohen's f-squared is that rise over the residual, and the non-central distribution of
+the test of nested models gives its bound.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BINS = 10
 _LEVELS = 20
 _CLASSES = 20
+_LARGE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,17 @@ def _judged(
     statistic = f_squared * free / lost
 
     def beyond(noncentrality: float) -> float:
-        return float(stats.ncf.cdf(statistic, lost, free, noncentrality)) - (1 - level)
+        # With thousands of rows the non-central F is the chi-squared one over its degrees.
+        found = stats.ncx2.cdf(statistic * lost, lost, noncentrality)
+        return float(found) - (1 - level)
 
     p_value = float(stats.f.sf(statistic, lost, free))
-    if f_squared > 0.05 or beyond(1e-9) <= 0:
-        # Large effects need no exact bound; far below chance the bound is at nothing.
-        return Contribution(name, f_squared, max(f_squared, 0.0), p_value)
-    high = 10.0 * (statistic * lost + lost + 10)
+    if f_squared > _LARGE or beyond(1e-9) <= 0:
+        # A large effect needs no exact bound; far below chance the bound is at nothing.
+        return Contribution(name, f_squared, f_squared if f_squared > _LARGE else 0.0, p_value)
+    high = statistic * lost + 10.0
+    while beyond(high) > 0:
+        high *= 2
     return Contribution(name, f_squared, optimize.brentq(beyond, 1e-9, high) / rows, p_value)
 
 

@@ -67,7 +67,8 @@ class FeaturesMinimal(Check):
     Method: On a seeded sample of at most 10,000 rows an additive least-squares model of the label
         (numbers in ten quantile groups) with and without each feature: Cohen's f-squared, 0 or
         more, the rise of the residual over the residual, with a 95 % upper bound from the
-        non-central F distribution. A feature fails if even the bound lies below ``min_effect``.
+        non-central chi-squared distribution. A feature fails if even the bound lies below
+        ``min_effect``.
         Columns with a data category that are no feature, key, label, time, group or retention date
         count as unused. Both are in order where ``needed_for`` gives a reason. Undefined for few
         rows or one class. Source: F test of nested models; Cohen 1988, where 0.02 is small.
@@ -148,7 +149,7 @@ class FeaturesMinimal(Check):
                 interval_level=0.95,
                 threshold=inputs.threshold("min_effect", ">="),
                 group=one.feature,
-                recipe="additive least squares on a seeded sample; bound from the non-central F",
+                recipe="additive least squares on a seeded sample; bound: non-central chi-squared",
             )
             for one in found
         ]

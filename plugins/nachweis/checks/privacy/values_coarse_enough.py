@@ -18,6 +18,7 @@ _UNITS = {"year": "Y", "month": "M", "day": "D", "hour": "h", "minute": "m"}
 _BIRTH = re.compile(r"birth|dob|geburt|f(ø|oe)dsel|foedt|født", re.IGNORECASE)
 _PLACE = re.compile(r"(^|_)(lat|lon|lng|latitude|longitude|breitengrad|l(ä|ae)ngengrad)(_|$)", re.I)
 _DECIMALS_OF_PLACE = 3
+_NOISE = 1e-6
 _DAYS = [dt.date(1980, 1, 1), dt.date(1991, 7, 1)] * 10
 
 
@@ -180,8 +181,11 @@ def _finer(rule: _Rule) -> Expression:
     def finer(table: Any) -> Any:
         value = table[rule.column]
         if rule.unit is None:
-            scaled = value.cast("float64") * 10 ** (rule.decimals or 0)
-            return table.count(where=(scaled - scaled.round()).abs() > 1e-6)
+            scaled = (value.cast("float64") * 10 ** (rule.decimals or 0)).abs()
+            rest = scaled % 1
+            # Not-a-number is no value, and larger than any number in the engine.
+            finite = scaled < float("inf")
+            return table.count(where=finite & (rest > _NOISE) & (rest < 1 - _NOISE))
         unit = _UNITS[rule.unit]
         kind = value.type()
         if kind.is_timestamp() and kind.timezone is not None and unit in "YMD":
