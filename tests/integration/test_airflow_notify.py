@@ -70,7 +70,7 @@ def context() -> Any:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, content: dict[str, Any] | None) -> None:
-    monkeypatch.setattr(pipeline, "notify", lambda night, summary: content)
+    monkeypatch.setattr(pipeline, "notify", lambda night, summary, channel: content)
 
 
 def test_nothing_new_means_no_message(monkeypatch: pytest.MonkeyPatch) -> None:

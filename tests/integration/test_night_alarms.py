@@ -154,7 +154,7 @@ def test_passes_of_a_blind_check_do_not_count(nights: Nights) -> None:
 
 def test_a_blind_night_is_told(nights: Nights) -> None:
     summary = night.publish(SECOND, {"repeated": True, "runs": {}})
-    told = night.notify(SECOND, {**summary, "repeated": False})
+    told = night.notify(SECOND, summary, "email")
     assert told is not None
     assert "1 blind" in told["subject"]
 

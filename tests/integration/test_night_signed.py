@@ -103,13 +103,22 @@ def test_the_message_leads_to_a_page_that_exists(
     here: Place, first: NightSummary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NACHWEIS_SITE_URL", "https://governance.example.com/site/")
-    told = night.notify(FIRST, first.model_dump(mode="json"))
+    summary = first.model_dump(mode="json")
+    told = night.notify(FIRST, summary, "email")
     assert told is not None
     assert told["email"] == ["governance@example.com"]
     link = told["body"].splitlines()[-1].removeprefix("https://governance.example.com/site/")
     assert (here.settings.site / link).is_file()
-    again = first.model_copy(update={"repeated": True})
-    assert night.notify(FIRST, again.model_dump(mode="json")) is None
+
+
+def test_each_channel_is_told_once_about_an_attempt_however_often_the_task_runs(
+    here: Place, first: NightSummary
+) -> None:
+    again = first.model_copy(update={"repeated": True}).model_dump(mode="json")
+    assert night.notify(FIRST, again, "webhook") is not None, "signed, and nobody was told"
+    night.told(FIRST, again, "webhook")
+    assert night.notify(FIRST, again, "webhook") is None
+    assert night.notify(FIRST, again, "email") is not None
 
 
 def test_the_same_night_again_reads_no_data_and_writes_no_object(
