@@ -54,6 +54,15 @@ class ReleasesKAnonymous(Check):
     severity = Severity.HIGH
     lifecycle = Lifecycle.STABLE
     subject = SubjectKind.DATA_SET
+    data_set_roles = frozenset(
+        {
+            DataSetRole.SOURCE,
+            DataSetRole.FEATURES,
+            DataSetRole.TRAINING,
+            DataSetRole.EVALUATION,
+            DataSetRole.REFERENCE,
+        }
+    )
     controls = ("PSEUDO", "DATA-MIN")
     needs = (Needs.RELEASE,)
     remediation = (
