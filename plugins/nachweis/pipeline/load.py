@@ -154,26 +154,26 @@ def _stamps(settings: Settings) -> tuple[tuple[str, int, int, int], ...]:
     found = []
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if not path.exists():
+                continue  # a dangling link, such as an editor's lock file
             facts = path.stat()
             found.append((str(path), facts.st_size, facts.st_mtime_ns, facts.st_ino))
     return tuple(found)
 
 
 def _read(settings: Settings) -> Loaded:
-    problems: list[Problem] = []
-    origins: dict[tuple[str, str], Origin] = {}
+    reading = _Reading()
+    single, problems = reading.single, reading.problems
     bases: dict[str, Path] = {}
-    found: dict[str, dict[str, Any]] = {kind: {} for kind in FOLDERS}
-    single: dict[str, Any] = {}
 
     for folder in settings.world_folders:
         for name, one in _SINGLE.items():
             path = folder / "manifests" / f"{name}.yaml"
             if path.is_file():
-                _load_single(name, one, path, folder, single, origins, problems)
+                reading.add_single(name, one, path, folder)
         for kind, (sub, model) in FOLDERS.items():
             for path in _yaml_files(folder / sub, problems, folder):
-                manifest = _load_one(kind, model, path, folder, found[kind], origins, problems)
+                manifest = reading.add(kind, model, path, folder)
                 if manifest is not None and kind == "data_sets":
                     bases[manifest.id] = folder
 
@@ -188,9 +188,9 @@ def _read(settings: Settings) -> Loaded:
         organisation=single["organisation"],
         policy=single.get("policy", Policy()),
         controls=load_controls(settings.controls),
-        **found,
+        **reading.found,
     )
-    return Loaded(world, bases, origins, sorted(problems))
+    return Loaded(world, bases, reading.origins, sorted(problems))
 
 
 def _yaml_files(folder: Path, problems: list[Problem], base: Path) -> list[Path]:
@@ -207,82 +207,72 @@ def _yaml_files(folder: Path, problems: list[Problem], base: Path) -> list[Path]
     return files
 
 
-def _parse(
-    model: type[BaseModel], path: Path, folder: Path, problems: list[Problem]
-) -> tuple[Any, Origin]:
-    document = read_yaml(path)
-    origin = Origin(folder, str(path.relative_to(folder)), document)
-    if document.problems:
-        problems.extend(
-            Problem(origin.file, p.line, "", p.what, p.remedy) for p in document.problems
-        )
-        return None, origin
-    if not isinstance(document.data, dict):
-        problems.append(origin.problem((), "holds no mapping", "begin with 'id: ...'"))
-        return None, origin
-    try:
-        return model.model_validate(document.data), origin
-    except ValidationError as error:
-        problems.extend(_explain(origin, model, error))
-        return None, origin
+@dataclass(slots=True)
+class _Reading:
+    """What was found so far, file by file."""
 
+    single: dict[str, Any] = field(default_factory=dict)
+    found: dict[str, dict[str, Any]] = field(default_factory=lambda: {kind: {} for kind in FOLDERS})
+    origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
-def _load_single(
-    name: str,
-    model: type[BaseModel],
-    path: Path,
-    folder: Path,
-    single: dict[str, Any],
-    origins: dict[tuple[str, str], Origin],
-    problems: list[Problem],
-) -> None:
-    manifest, origin = _parse(model, path, folder, problems)
-    if (name, "") in origins:
-        first = origins[(name, "")]
-        problems.append(
-            origin.problem((), f"{name}.yaml is also in {first.folder.name}/", "keep one of them")
-        )
-        return
-    origins[(name, "")] = origin
-    if manifest is not None:
-        single[name] = manifest
+    def add_single(self, name: str, model: type[BaseModel], path: Path, folder: Path) -> None:
+        """Read a manifest of which a world has one."""
+        manifest, origin = self._parse(model, path, folder)
+        if (name, "") in self.origins:
+            first = self.origins[(name, "")]
+            what = f"{name}.yaml is also in {first.folder.name}/"
+            self.problems.append(origin.problem((), what, "keep one of them"))
+            return
+        self.origins[(name, "")] = origin
+        if manifest is not None:
+            self.single[name] = manifest
 
-
-def _load_one(
-    kind: str,
-    model: type[BaseModel],
-    path: Path,
-    folder: Path,
-    found: dict[str, Any],
-    origins: dict[tuple[str, str], Origin],
-    problems: list[Problem],
-) -> Any:
-    manifest, origin = _parse(model, path, folder, problems)
-    if manifest is None:
-        origins.setdefault((kind, path.stem), origin)
-        return None
-    if manifest.id != path.stem:
-        problems.append(
-            origin.problem(
-                ("id",),
-                f"the id {manifest.id!r} is not the file's name",
-                f"name the file {manifest.id}.yaml or change the id",
+    def add(self, kind: str, model: type[BaseModel], path: Path, folder: Path) -> Any:
+        """Read one of many manifests; None if it is not valid."""
+        manifest, origin = self._parse(model, path, folder)
+        if manifest is None:
+            self.origins.setdefault((kind, path.stem), origin)
+            return None
+        if manifest.id != path.stem:
+            self.problems.append(
+                origin.problem(
+                    ("id",),
+                    f"the id {manifest.id!r} is not the file's name",
+                    f"name the file {manifest.id}.yaml or change the id",
+                )
             )
-        )
-        return None
-    if manifest.id in found:
-        first = origins[(kind, manifest.id)]
-        problems.append(
-            origin.problem(
-                ("id",),
-                f"{manifest.id!r} is also in {first.folder.name}/{first.file}",
-                "give one of them another id",
+            return None
+        if manifest.id in self.found[kind]:
+            first = self.origins[(kind, manifest.id)]
+            self.problems.append(
+                origin.problem(
+                    ("id",),
+                    f"{manifest.id!r} is also in {first.folder.name}/{first.file}",
+                    "give one of them another id",
+                )
             )
-        )
-        return None
-    found[manifest.id] = manifest
-    origins[(kind, manifest.id)] = origin
-    return manifest
+            return None
+        self.found[kind][manifest.id] = manifest
+        self.origins[(kind, manifest.id)] = origin
+        return manifest
+
+    def _parse(self, model: type[BaseModel], path: Path, folder: Path) -> tuple[Any, Origin]:
+        document = read_yaml(path)
+        origin = Origin(folder, str(path.relative_to(folder)), document)
+        if document.problems:
+            self.problems.extend(
+                Problem(origin.file, p.line, "", p.what, p.remedy) for p in document.problems
+            )
+            return None, origin
+        if not isinstance(document.data, dict):
+            self.problems.append(origin.problem((), "holds no mapping", "begin with 'id: ...'"))
+            return None, origin
+        try:
+            return model.model_validate(document.data), origin
+        except ValidationError as error:
+            self.problems.extend(_explain(origin, model, error))
+            return None, origin
 
 
 def _explain(origin: Origin, model: type[BaseModel], error: ValidationError) -> list[Problem]:
