@@ -17,6 +17,8 @@ from nachweis import __version__, registry
 from nachweis.cli_correct import correct
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
+from nachweis.domain.manifest import ModelKind
+from nachweis.domain.manifest.common import LANGUAGES
 from nachweis.settings import Settings
 
 app = typer.Typer(
@@ -29,7 +31,10 @@ app = typer.Typer(
 check_app = typer.Typer(help="List, show, create and try checks.", no_args_is_help=True)
 finding_app = typer.Typer(help="List, explain and acknowledge findings.", no_args_is_help=True)
 site_app = typer.Typer(help="Render and serve the auditor's site.", no_args_is_help=True)
-store_app = typer.Typer(help="The embedded store of the demonstration.", no_args_is_help=True)
+store_app = typer.Typer(
+    help="Test the store; start and stop the embedded one of the demonstration.",
+    no_args_is_help=True,
+)
 app.add_typer(check_app, name="check")
 app.add_typer(finding_app, name="finding")
 app.add_typer(site_app, name="site")
@@ -42,6 +47,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 NightOption = Annotated[
     str | None, typer.Option("--night", help="YYYY-MM-DD; default: the newest signed night.")
 ]
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """The valid names, for a help text."""
+    return f"one of {', '.join(names)}"
 
 
 def main() -> None:
@@ -74,13 +84,14 @@ def init(
     data: Annotated[Path, typer.Option("--from", help="Parquet, CSV or JSON-lines file.")],
     folder: Annotated[Path, typer.Option(help="Where manifests/ shall be.")] = Path(),
     model: Annotated[str, typer.Option(help="Id of the model.")] = "my-model",
-    kind: Annotated[str, typer.Option(help="Kind of the model, for example binary.")] = "binary",
-    languages: Annotated[str, typer.Option(help="Languages, comma-separated.")] = "en,de,da",
+    kind: Annotated[str, typer.Option(help=f"Kind of the model: {_one_of(ModelKind)}.")] = "binary",
+    languages: Annotated[
+        str, typer.Option(help=f"Languages of {', '.join(LANGUAGES)}, comma-separated.")
+    ] = "en,de,da",
     country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
 ) -> None:
     """Draft manifests from a data file, for a person to correct."""
-    from nachweis.domain.manifest import Column, ModelKind
-    from nachweis.domain.manifest.common import LANGUAGES
+    from nachweis.domain.manifest import Column
     from nachweis.engines.tables import infer_columns
     from nachweis.pipeline.draft import draft_world, write_draft
 
@@ -94,6 +105,10 @@ def init(
     if not re.fullmatch("[A-Z]{2}", country):
         raise NachweisError(
             "not a country code", where="--country", remedy="write two capital letters, such as DK"
+        )
+    if data.is_dir():
+        raise NachweisError(
+            "this is a folder", where=str(data), remedy="name one file of it with --from"
         )
     columns = [
         Column(name=found.name, type=found.type, nullable=found.nullable)
@@ -152,12 +167,14 @@ def lint(
         from nachweis.engines.expectations import check_suite
 
         suite_problems = check_suite
+    from nachweis.pipeline.summary import number_of
+
     problems = run_lint(Settings(), registry.checks(), suite_problems)
     for problem in problems:
         out.print(f"{'warning' if problem.warning else 'error'}: {problem}", markup=False)
     errors = sum(not problem.warning for problem in problems)
     warnings = len(problems) - errors
-    out.print(f"{_number(errors, 'error')}, {_number(warnings, 'warning')}")
+    out.print(f"{number_of(errors, 'error')}, {number_of(warnings, 'warning')}")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -188,7 +205,10 @@ def plan(
 def run(
     night: Annotated[str, typer.Option("--night", help="YYYY-MM-DD.")],
     fail_on: Annotated[
-        str | None, typer.Option(help="Exit with 1 from this severity of open findings on.")
+        str | None,
+        typer.Option(
+            help=f"Exit with 1 from this severity of open findings on: {_one_of(Severity)}."
+        ),
     ] = None,
 ) -> None:
     """Run a night in this process, without Airflow. 0: signed; 1: --fail-on; 2: not signed."""
@@ -199,8 +219,7 @@ def run(
     _resolved()
     summary = run_night(night, progress=lambda text: err.print(text, markup=False))
     out.print(summary_text(summary), markup=False)
-    worst = summary.worst
-    if threshold is not None and worst is not None and worst.rank >= threshold.rank:
+    if threshold is not None and summary.reaches(threshold):
         raise typer.Exit(1)
 
 
@@ -299,18 +318,32 @@ def check_new(
     folder: Annotated[Path | None, typer.Option(help="Folder of the families.")] = None,
 ) -> None:
     """Write a check file that has the form of the contract, to be filled in."""
-    from nachweis.pipeline.skeleton import new_check_source
+    from nachweis.pipeline.skeleton import SUBJECT, new_check_source
 
     family, _, statement = name.partition("/")
     source = new_check_source(family, statement)
     path = (folder or registry.FAMILIES) / family / f"{statement}.py"
     if path.exists():
         raise NachweisError("this check exists already", where=str(path), remedy="edit that file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(source, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+    except OSError as error:
+        raise NachweisError(
+            f"the check cannot be written ({error.strerror})",
+            where=str(path),
+            remedy="check the folder",
+        ) from error
     out.print(f"written  {path}", markup=False)
     out.print(
-        f"Next: fill it in, then `nachweis check try {statement} --on model/ID`", markup=False
+        f"Next:\n"
+        f"  fill it in, then see what it finds:\n"
+        f"    nachweis check try {statement} --on {SUBJECT.value}/ID\n"
+        f"  bring the catalogue of checks and the messages up to date:\n"
+        f"    make docs\n"
+        f"  translate its question in templates/locales/de and da, then:\n"
+        f"    make test",
+        markup=False,
     )
 
 
@@ -343,7 +376,7 @@ def check_try(
 def finding_list(
     night: NightOption = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those that nobody has to look at.")
+        bool, typer.Option("--all", help="Also what passed, did not apply or could not run.")
     ] = False,
 ) -> None:
     """List a night's findings, worst first."""
@@ -352,7 +385,7 @@ def finding_list(
     views = findings_of(_resolved(), night)
     shown = [item for item in views if everything or item.finding.is_open]
     if not shown:
-        out.print("Nobody has to look at anything: no check failed. See also --all.")
+        out.print(_none_open([item.finding for item in views]))
         return
     _print_rows(
         ("severity", "outcome", "state", "finding"),
@@ -422,13 +455,20 @@ def bootstrap() -> None:
 
 @store_app.command("start")
 def store_start() -> None:
-    """Start the embedded store and wait until it is ready."""
+    """Start the embedded store, set its buckets up and wait until it is ready."""
     from nachweis.storage.bootstrap import bootstrap
-    from nachweis.storage.embedded import resolve, start
+    from nachweis.storage.embedded import resolve, wanted
 
-    store = start(Settings())
-    bootstrap(resolve(Settings()))
-    out.print(f"ready  {store.endpoint}", markup=False)
+    settings = Settings()
+    if not wanted(settings):
+        raise SettingsError(
+            "the settings lead to another store than the embedded one",
+            where="NACHWEIS_S3_ENDPOINT",
+            remedy="unset it, or write embedded; `nachweis bootstrap` sets another store up",
+        )
+    resolved = resolve(settings)
+    bootstrap(resolved)
+    out.print(f"ready  {resolved.s3_endpoint}", markup=False)
 
 
 @store_app.command("stop")
@@ -449,7 +489,7 @@ def store_status() -> None:
 
 @store_app.command("test")
 def store_test() -> None:
-    """Test what the store really guarantees and print the result."""
+    """Test what the store of the settings really guarantees and print the result."""
     from nachweis.storage.bootstrap import self_test
 
     out.print(json.dumps(self_test(_resolved()).model_dump(mode="json"), indent=2), markup=False)
@@ -471,10 +511,6 @@ def _malformed(error: ValidationError) -> SettingsError:
         where="_".join(("NACHWEIS", *(str(part) for part in first["loc"]))).upper(),
         remedy="correct or unset this environment variable",
     )
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _write_schemas(folder: Path) -> int:
@@ -544,6 +580,13 @@ def _severity(text: str) -> Severity:
 
 def _outcome(finding: Finding, waiver: str | None) -> str:
     return "fail (waived)" if waiver and finding.outcome is Outcome.FAIL else finding.outcome.value
+
+
+def _none_open(findings: Sequence[Finding]) -> str:
+    """What to say of a night without open findings; what could not run is no good news."""
+    unseen = sum(finding.outcome is Outcome.NOT_AVAILABLE for finding in findings)
+    could = f"{unseen} could not run" if unseen else "all could run"
+    return f"No check failed; {could}, see --all."
 
 
 def _print_finding(finding: Finding) -> None:

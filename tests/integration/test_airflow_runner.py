@@ -12,6 +12,7 @@ import pytest
 
 from nachweis.airflow_bridge import runner
 from nachweis.domain.finding import Severity
+from nachweis.pipeline.summary import NightSummary, OpenFinding
 from tests.integration.airflow_support import (
     NIGHTS,
     Mailbox,
@@ -145,7 +146,13 @@ def test_a_date_that_is_none_is_refused_at_once(date: str, tmp_path: Path) -> No
 def test_the_exit_code_counts_open_findings_that_nobody_has_set_aside(
     severity: Severity, state: str
 ) -> None:
-    summary = {"open": [{"severity": severity.value, "state": state}]}
+    found = OpenFinding(
+        check="c", subject="model/m", column=None, outcome="fail", severity=severity, state=state
+    )
+    summary = NightSummary(
+        night="2026-10-19", attempt="a", models=1, data_sets=1, counts={}, open=(found,),
+        sequence=1, chain_ok=True,
+    )  # fmt: skip
     for least in Severity:
         set_aside = state in ("waived", "false_alarm")
         expected = runner.FOUND if severity.rank >= least.rank and not set_aside else runner.SIGNED

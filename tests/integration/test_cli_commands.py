@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nachweis import registry
+from nachweis import cli, registry
+from nachweis.domain.finding import Outcome, Severity
+from nachweis.domain.manifest import ModelKind
+from nachweis.domain.manifest.common import LANGUAGES
 from nachweis.pipeline.examples import replay
+from nachweis.pipeline.findings import findings_of
 from nachweis.storage.embedded import EmbeddedStore
 from tests.integration.night_support import FIRST, SECOND, Place, command, place
 
@@ -89,6 +93,31 @@ def test_findings_are_listed_with_whole_keys_and_explained(
     assert "Evidence: " in out
 
 
+def test_a_night_without_a_failure_says_what_could_not_run(here: Place) -> None:
+    findings = [view.finding for view in findings_of(here.settings, FIRST)]
+    unseen = here.statement(FIRST).counts["not_available"]
+    assert unseen
+    assert cli._none_open(findings) == f"No check failed; {unseen} could not run, see --all."
+    passed = [finding for finding in findings if finding.outcome is Outcome.PASS]
+    assert cli._none_open(passed) == "No check failed; all could run, see --all."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        (("init",), [*ModelKind, *LANGUAGES]),
+        (("run",), list(Severity)),
+    ],
+)
+def test_help_lists_the_choices(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], choices: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    code, out, _ = command(*arguments, "--help")
+    assert code == 0
+    assert [choice for choice in choices if choice not in out] == []
+
+
 # ---------------------------------------------------------------------------------- checks
 
 
@@ -109,9 +138,11 @@ def test_checks_are_listed_shown_and_tried(here: Place) -> None:
 def test_a_new_check_has_the_form_of_the_contract(tmp_path: Path) -> None:
     code, out, _ = command("check", "new", "drift/foo_stays_bar", "--folder", str(tmp_path))
     assert code == 0
-    assert "nachweis check try foo_stays_bar" in out
     found = registry.checks(tmp_path)
     assert list(found) == ["foo_stays_bar"]
+    about = found["foo_stays_bar"].subject.value
+    assert f"nachweis check try foo_stays_bar --on {about}/ID\n" in out
+    assert out.index("make docs") < out.index("templates/locales/de and da")
     assert replay(found.values()) == []
     code, _, err = command("check", "new", "drift/foo_stays_bar", "--folder", str(tmp_path))
     assert code == 2
@@ -149,17 +180,22 @@ def test_lint_tells_order_problems_and_no_world_apart(
         (("check", "show", "retention_kep"), 'did you mean "retention_kept"?'),
         (("check", "try", "nothing_like_it", "--on", "propensity"), "there is no check"),
         (("check", "try", "retention_kept", "--on", "model/propensity"), "is about a data set"),
-        (("check", "new", "Drift"), "family"),
+        (("check", "new", "Drift"), "write family/statement"),
+        (("check", "new", "drift"), "write family/statement"),
+        (("check", "new", "drift/a_b", "--folder", "/proc/nope"), "cannot be written"),
         (("check", "new", "drift/volume"), "snake case"),
         (("plan", "propensty"), 'did you mean "propensity"?'),
         (("plan", "planet/earth"), "not a kind of subject"),
-        (("finding", "list", "--night", SECOND), "was not signed"),
+        (("finding", "list", "--night", SECOND), f"nachweis run --night {SECOND}"),
+        (("run", "--night", FIRST, "--fail-on", "bad"), "critical"),
+        (("store", "start"), "another store than the embedded one"),
         (("finding", "why", SUITE.removesuffix("g")), SUITE),
         (("finding", "ack", SUITE, "--role", "ownr"), 'did you mean "owner"?'),
         (("finding", "ack", "nothing:model/x", "--role", "owner"), "no such open finding"),
         (("verify", "--trusted", "nowhere.pem"), "nowhere.pem"),
         (("site", "serve", "--port", "many"), "--port"),
         (("init", "--from", "nowhere.parquet"), "there is no file"),
+        (("init", "--from", "/proc"), "name one file of it"),
     ],
 )
 def test_a_mistake_is_a_sentence(here: Place, arguments: tuple[str, ...], said: str) -> None:

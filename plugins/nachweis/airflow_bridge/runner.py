@@ -10,7 +10,7 @@ import argparse
 import datetime as dt
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,6 +20,7 @@ from nachweis.airflow_bridge.progress import Printer, tell
 from nachweis.domain.errors import NachweisError, SettingsError
 from nachweis.domain.finding import Severity
 from nachweis.domain.night import Night
+from nachweis.pipeline.summary import NightSummary, summary_text
 from nachweis.settings import PACKAGE_ROOT, Settings
 
 DAGS = ("training_data_quality", "deployed_model_monitoring", "processing_records")
@@ -48,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except NachweisError as error:
             terminal.write(f"\n{error}\n\nNot signed. Log: {_short(log)}\n")
             return NOT_SIGNED
-        terminal.write(f"\n{_text(summary)}\nElapsed    {printer.elapsed:.0f} s\n")
+        terminal.write(f"\n{summary_text(summary)}\nElapsed    {printer.elapsed:.0f} s\n")
     return exit_code(summary, options.fail_on)
 
 
-def exit_code(summary: Mapping[str, Any], fail_on: str | None) -> int:
+def exit_code(summary: NightSummary, fail_on: str | None) -> int:
     """Exit code of a signed night.
 
     Args:
@@ -62,18 +63,10 @@ def exit_code(summary: Mapping[str, Any], fail_on: str | None) -> int:
     Returns:
         0, or 1 if an open finding that no waiver covers is at least that severe.
     """
-    if fail_on is None:
-        return SIGNED
-    least = Severity(fail_on).rank
-    reached = any(
-        Severity(item["severity"]).rank >= least
-        for item in summary["open"]
-        if item["state"] not in {"waived", "false_alarm"}
-    )
-    return FOUND if reached else SIGNED
+    return FOUND if fail_on and summary.reaches(Severity(fail_on)) else SIGNED
 
 
-def run_night(home: Home, settings: Settings, night: str) -> dict[str, Any]:
+def run_night(home: Home, settings: Settings, night: str) -> NightSummary:
     """Run the three DAGs for one night on their own metadata database.
 
     Args:
@@ -95,7 +88,7 @@ def run_night(home: Home, settings: Settings, night: str) -> dict[str, Any]:
     with running_store(settings):
         home.enter()
         tell("loading Airflow")
-        return _run_dags(night)
+        return NightSummary.model_validate(_run_dags(night))
 
 
 def _run_dags(night: str) -> dict[str, Any]:
@@ -162,12 +155,6 @@ def _yesterday(settings: Settings) -> str:
 
     zone = Night(dt.date.min, load_world(settings).world.organisation.timezone).zone
     return (dt.datetime.now(zone).date() - dt.timedelta(days=1)).isoformat()
-
-
-def _text(summary: Mapping[str, Any]) -> str:
-    from nachweis.pipeline.summary import NightSummary, summary_text
-
-    return summary_text(NightSummary.model_validate(summary))
 
 
 def _short(path: Path) -> str:

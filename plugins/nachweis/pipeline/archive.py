@@ -311,7 +311,8 @@ def newest_night(settings: Settings) -> str:
     night = open_archive(settings).newest_night
     if night is None:
         raise NachweisError(
-            "no night was signed yet", remedy="name one with --night, or run `make nightly` first"
+            "no night was signed yet",
+            remedy="name one with --night, or sign one: nachweis run --night YYYY-MM-DD",
         )
     return night
 
@@ -327,6 +328,9 @@ def night_of(archive: Archive, night: str | None) -> SignedAttempt:
     if attempt is None:
         signed: Sequence[str] = sorted({item.night for item in archive.attempts})[-10:]
         raise NachweisError(
-            "this night was not signed", where=wanted or "", remedy="run it first", valid=signed
+            "this night was not signed" if wanted else "no night was signed yet",
+            where=wanted or "",
+            remedy=f"sign it: nachweis run --night {wanted or 'YYYY-MM-DD'}",
+            valid=signed,
         )
     return attempt

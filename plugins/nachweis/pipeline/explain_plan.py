@@ -34,6 +34,7 @@ from nachweis.pipeline.explain_requests import (
 )
 from nachweis.pipeline.judge import SubjectPlan, plan_subject
 from nachweis.pipeline.observe import budget_of
+from nachweis.pipeline.summary import number_of
 
 _WIDTH = 96
 
@@ -133,7 +134,7 @@ class PlanExplanation:
             )
         for source in self.sources:
             seen = len(source.looked_at)
-            lines.append(f"\n{source.data_set}, {source.window}: {seen} observations")
+            lines.append(f"\n{source.data_set}, {source.window}: {number_of(seen, 'observation')}")
             lines += _details(source) if full else []
             lines += _table(source.looked_at)
         if self.beside:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from nachweis.domain.errors import CheckDefinitionError
+from nachweis.domain.finding import SubjectKind
 
 _CONTROL_OF = {
     "drift": "MONITOR",
@@ -12,6 +13,9 @@ _CONTROL_OF = {
     "permission": "CONSENT",
     "quality": "DATA-QUALITY",
 }
+
+SUBJECT = SubjectKind.DATA_SET
+"""What a new check is about, until its author decides otherwise."""
 
 _TEMPLATE = '''"""What this check looks at, in a few words."""
 
@@ -49,7 +53,7 @@ class __CLASS__(Check):
 
     severity = Severity.MEDIUM
     lifecycle = Lifecycle.EXPERIMENTAL
-    subject = SubjectKind.DATA_SET
+    subject = SubjectKind.__SUBJECT__
     controls = ("__CONTROL__",)
     needs = (Needs.COLUMNS,)
     params = (
@@ -107,6 +111,12 @@ def new_check_source(family: str, name: str) -> str:
     Raises:
         CheckDefinitionError: If family or name cannot be one.
     """
+    if not name:
+        raise CheckDefinitionError(
+            "a check needs a family and a statement",
+            where=family,
+            remedy="write family/statement, for example drift/volume_stays_level",
+        )
     if not re.fullmatch(r"[a-z][a-z0-9_]*", family):
         raise CheckDefinitionError(
             f"{family!r} cannot be a family",
@@ -119,6 +129,7 @@ def new_check_source(family: str, name: str) -> str:
         )
     words = name.split("_")
     filled = {
+        "__SUBJECT__": SUBJECT.name,
         "__CLASS__": "".join(word.capitalize() for word in words),
         "__QUESTION__": f"Is it true that {' '.join(words)}",
         "__CONTROL__": _CONTROL_OF.get(family, "MONITOR"),

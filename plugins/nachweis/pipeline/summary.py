@@ -115,7 +115,8 @@ def summary_text(summary: NightSummary) -> str:
     )
     lines = [
         f"Night      {summary.night} (attempt {summary.attempt})",
-        f"Covered    {number_of(summary.models, 'model')}, {number_of(summary.data_sets, 'data set')}",
+        f"Covered    {number_of(summary.models, 'model')}, "
+        f"{number_of(summary.data_sets, 'data set')}",
         f"Findings   {counts}",
     ]
     for item in summary.open:
