@@ -67,9 +67,12 @@ def test_listed_nights_are_generated_and_most_nights_are_clean(
     assert len(generated - set(table)) >= DAYS // 2
 
 
-def test_all_twelve_checks_catch_something(table: dict[dt.date, list[dict[str, Any]]]) -> None:
+def test_the_demo_gives_these_checks_something_to_catch(
+    table: dict[dt.date, list[dict[str, Any]]],
+) -> None:
     caught = {finding["check"] for findings in table.values() for finding in findings}
-    assert caught == {
+    assert caught >= {
+        "calibration_parity_held",
         "contact_permission_held_for_audience",
         "erased_subjects_absent",
         "error_rate_parity_held",
@@ -78,9 +81,11 @@ def test_all_twelve_checks_catch_something(table: dict[dt.date, list[dict[str, A
         "legal_basis_held_for_rows_used",
         "missing_share_stable",
         "prediction_distribution_stable",
+        "predictive_parity_held",
         "retention_kept",
         "schema_as_declared",
         "selection_rate_parity_held",
+        "subgroup_gaps_bearable",
         "training_data_meets_suite",
     }
 

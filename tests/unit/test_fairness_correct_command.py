@@ -54,7 +54,7 @@ REVIEWED = {
 }
 
 
-def people(n: int = 1200) -> dict[str, Any]:
+def people(n: int = 800) -> dict[str, Any]:
     """Men were selected less often at equal quality; a feature stands in for gender."""
     rng = np.random.default_rng(7)
     man, quality = rng.random(n) < 0.5, rng.normal(size=n)

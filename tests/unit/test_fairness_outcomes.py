@@ -31,7 +31,7 @@ rows = st.lists(
 
 
 @given(rows)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_predictive_values_are_what_fairlearn_computes_with_scikit_learn_per_group(data):
     counts = CountTable(("group", "label", "prediction"), Counter(data))
     reports = predictive_values(counts, "group", "label", "prediction", 1, 1)
