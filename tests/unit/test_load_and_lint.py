@@ -128,6 +128,26 @@ def test_an_anchor_bomb_is_refused_quickly_and_without_expansion(tmp_path: Path)
     assert any("alias" in problem.what for problem in document.problems)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ("{a: ", "}")])
+def test_a_tower_of_brackets_is_refused_and_does_not_kill_the_process(
+    tmp_path: Path, opening: str, closing: str
+) -> None:
+    path = tmp_path / "tower.yaml"
+    path.write_text(f"a: {opening * 50_000}1{closing * 50_000}\n")
+    assert any("nested deeper" in problem.what for problem in read_yaml(path).problems)
+
+
+def test_a_dangling_link_beside_the_manifests_stops_nothing(world: Path) -> None:
+    (world / "manifests" / "datasets" / ".#log.yaml").symlink_to("/nowhere/at/all")
+    load_world(Settings(world=str(world)))
+
+
+def test_an_unknown_zone_of_a_data_set_is_reported(world: Path) -> None:
+    path = world / "manifests" / "datasets" / "log.yaml"
+    path.write_text(path.read_text() + "\ntime: { column: at, zone: Mars/Olympus }\n")
+    assert any("time zone" in text for text in problems(world))
+
+
 def test_values_are_read_by_yaml_1_2(tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"
     path.write_text("country: NO\nanswer: yes\ntime: 12:30\ncode: '007'\nreal: 1e3\nflag: true\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -35,3 +37,17 @@ def test_production_signs_yesterday() -> None:
 
 def test_the_data_of_the_demonstration_may_lie_ahead() -> None:
     context("demonstration", dt.date(2999, 1, 1)).demand_ended()
+
+
+def test_a_policy_that_cannot_be_read_is_not_replaced_by_defaults(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    organisation = PACKAGE_ROOT / "demo" / "manifests" / "organisation.yaml"
+    shutil.copy(organisation, manifests)
+    (manifests / "policy.yaml").write_text("notificatoin: {}\n")
+    settings = Settings(world=str(tmp_path))
+    night = NightContext(settings, load_world(settings), Night(dt.date(2026, 3, 2)))
+    with pytest.raises(NachweisError, match=r"policy\.yaml is not valid"):
+        night.demand_policy()
+    (manifests / "policy.yaml").unlink()
+    NightContext(settings, load_world(settings), Night(dt.date(2026, 3, 2))).demand_policy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import available_timezones
 
 import yaml
 from airflow.sdk import (
@@ -63,10 +64,10 @@ def organisation_zone() -> str:
         if manifest.is_file():
             try:
                 declared = yaml.safe_load(manifest.read_text(encoding="utf-8"))
-            except (yaml.YAMLError, UnicodeDecodeError):
-                return DEFAULT_ZONE
+            except (yaml.YAMLError, OSError, ValueError, RecursionError):
+                return DEFAULT_ZONE  # ValueError: bytes that are no text, or an impossible date
             zone = declared.get("timezone") if isinstance(declared, dict) else None
-            return zone if isinstance(zone, str) else DEFAULT_ZONE
+            return zone if zone in available_timezones() else DEFAULT_ZONE
     return DEFAULT_ZONE
 
 

@@ -191,6 +191,22 @@ class NightContext:
             }
         )
 
+    def demand_policy(self) -> None:
+        """Refuse to run by defaults where the organisation's own policy cannot be read.
+
+        Raises:
+            NachweisError: If policy.yaml is there and not valid: its limits and the people to be
+                told would silently be replaced.
+        """
+        broken = [p for p in self.loaded.problems if p.file.endswith("policy.yaml")]
+        for problem in broken:
+            if not problem.warning:
+                raise NachweisError(
+                    "policy.yaml is not valid, so nobody knows which limits apply",
+                    where=f"{problem.file}:{problem.line}",
+                    remedy="correct it: nachweis lint lists every problem",
+                )
+
     def demand_ended(self) -> None:
         """Refuse to sign a night that is not over; the demonstration's data may lie ahead.
 

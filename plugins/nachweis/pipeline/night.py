@@ -65,6 +65,7 @@ def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
         NachweisError: If manifests are unusable or the store cannot be reached.
     """
     context = open_context(night)
+    context.demand_policy()
     context.demand_ended()
     if _settled(context, open_archive(context.settings)):
         return {

@@ -84,6 +84,11 @@ def read_yaml(path: Path) -> YamlDocument:
         return document
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        if _deeper_than(DEEPEST, text, loader):
+            document.problems.append(
+                YamlProblem(1, f"nested deeper than {DEEPEST} levels", "flatten it")
+            )
+            return document
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -101,6 +106,19 @@ def read_yaml(path: Path) -> YamlDocument:
         return document
     document.data = _Builder(document).build(node, ())
     return document
+
+
+def _deeper_than(levels: int, text: str, loader: Any) -> bool:
+    """Whether collections nest deeper, found without recursion: composing recurses in C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > levels:
+                return True
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return False
 
 
 class _Builder:

@@ -91,7 +91,8 @@ class TrainingDataMeetsSuite(Check):
             return
         raised = [rule for rule in result.expectations if rule.success is None]
         broken = [rule for rule in result.expectations if rule.success is False]
-        outcome = Outcome.ERROR if raised else Outcome.FAIL if broken else Outcome.PASS
+        # A rule that is broken stays a contradiction, whatever became of the others.
+        outcome = Outcome.FAIL if broken else Outcome.ERROR if raised else Outcome.PASS
         worst = max(
             (_SEVERITIES[rule.severity] for rule in broken),
             key=lambda severity: severity.rank,
@@ -102,7 +103,7 @@ class TrainingDataMeetsSuite(Check):
             outcome,
             _explanation(len(result.expectations), broken, raised),
             measurements=[_measurement(rule) for rule in result.expectations],
-            severity=self.severity if raised else worst,
+            severity=worst,
             scope=f"suite {result.suite}, window {inputs.rows_in_question.window}",
         )
 

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from enum import StrEnum
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import isodate
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -166,3 +167,22 @@ def text_in(text: dict[str, str] | None, language: str, fallback: str = "en") ->
 def json_of(model: BaseModel) -> Any:
     """A manifest as JSON-able data, without unset optional fields."""
     return model.model_dump(mode="json", exclude_none=True)
+
+
+def known_zone(value: str) -> str:
+    """Demand an IANA time zone.
+
+    Args:
+        value: Its name.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValueError: If there is no such zone.
+    """
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("unknown time zone; use a name such as Europe/Berlin") from error
+    return value

@@ -5,10 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nachweis.domain.manifest.activity import Art9
-from nachweis.domain.manifest.common import ColumnName, Id, Manifest, Period, RoleRef, Text
+from nachweis.domain.manifest.common import (
+    ColumnName,
+    Id,
+    Manifest,
+    Period,
+    RoleRef,
+    Text,
+    known_zone,
+)
 from nachweis.domain.manifest.privacy import (
     AnonymityDossier,
     IdentifierKind,
@@ -34,6 +42,8 @@ class DataSetRole(StrEnum):
     ERASURE_LEDGER = "erasure_ledger"
     REVIEWS = "reviews"
     DIALOGUES = "dialogues"
+    SUBJECT_REQUESTS = "subject_requests"
+    ACCESS_LOG = "access_log"
 
 
 class ColumnType(StrEnum):
@@ -122,6 +132,11 @@ class TimeColumn(Manifest):
     zone: str | None = None
     """Zone of naive timestamps; default is the organisation's."""
 
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
+
 
 class FieldRole(StrEnum):
     """Meaning of columns that checks ask for by meaning, not by name."""
@@ -165,6 +180,28 @@ class FieldRole(StrEnum):
     """The list a ranked row belongs to: a search, a session, a mail."""
     RANK = "rank"
     """The place of a row in its list, from 1."""
+    ANSWERED_AT = "answered_at"
+    """When a person's request was answered; null while it is open."""
+    EXTENDED_AT = "extended_at"
+    """When the person was told that the answer takes longer."""
+    BORN_ON = "born_on"
+    """Date of birth, in a register of permissions."""
+    GUARDIAN = "guardian"
+    """Whether a holder of parental responsibility gave or authorised the consent."""
+    SALE_AT = "sale_at"
+    """When the address was received in the course of a sale."""
+    OBJECTION_NOTICE = "objection_notice"
+    """Proof that the right to object was pointed out when the address was received."""
+    REMOVED_FROM = "removed_from"
+    """Data set that an erased person was removed from, in an erasure ledger."""
+    ACTOR = "actor"
+    """Who read, in a log of accesses: a technical principal or a role."""
+    ACTION = "action"
+    """What was done, in a log of accesses."""
+    BYTES = "bytes"
+    """How much left, in a log of accesses."""
+    REGION = "region"
+    """From where data were read, in a log of accesses."""
 
 
 class PermissionRule(Manifest):
@@ -177,6 +214,20 @@ class PermissionRule(Manifest):
     phase: Literal["development", "deployment"] | None = None
     channel: str | None = None
     """Fixed channel for contact permission where the rows carry none."""
+    max_age: Period | None = None
+    """How old a permission may be; the organisation's own limit, for example P24M."""
+
+
+class AccessRule(Manifest):
+    """What is usual in a log of accesses."""
+
+    readers: list[str] = []
+    """Technical principals that may read, beside the recipients' ``access_roles``; a final ``*``
+    stands for any ending."""
+    regions: list[str] = []
+    """Regions from which data may be read, as the log writes them."""
+    reads: list[str] = []
+    """Values of ``fields.action`` that read data; default is every row."""
 
 
 class DataSet(Manifest):
@@ -207,6 +258,8 @@ class DataSet(Manifest):
     """Purpose tags: for which declared purposes these data may be used."""
     permission: PermissionRule | None = None
     contact_permission: PermissionRule | None = None
+    access: AccessRule | None = None
+    """What is usual, for data sets with role access_log."""
     suite: Id | None = None
     """Expectation suite; default is the suite of the same id, if there is one."""
     pinned: Literal["content", "s3_versions", "snapshot", "unpinned"] = "content"

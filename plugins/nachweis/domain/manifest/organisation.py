@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +18,7 @@ from nachweis.domain.manifest.common import (
     RoleRef,
     Text,
     Uri,
+    known_zone,
 )
 
 
@@ -100,11 +100,7 @@ class Organisation(Manifest):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("unknown time zone; use a name such as Europe/Berlin") from error
-        return value
+        return known_zone(value)
 
     @model_validator(mode="after")
     def _parties(self) -> Organisation:
