@@ -378,6 +378,7 @@ def _more(stream: BinaryIO) -> bool:
 
 
 def _allowed(name: str) -> bool:
+    name = name.replace("__builtin__.", "builtins.", 1)  # as protocols 0 to 2 write it
     if name in _ALLOWED_NAMES:
         return True
     return bool(_ALLOWED_CLASSES.fullmatch(name)) and not _REFUSED_CLASSES.fullmatch(name)

@@ -1,0 +1,227 @@
+"""Model files read without loading them: what is refused, and that nothing is ever run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nachweis.checks.security._common import skops_naming
+from nachweis.checks.security._scored import example_file
+from nachweis.domain.errors import DataError
+from nachweis.domain.observation import ArtefactFacts, ModelScores, Source
+from nachweis.engines.artefacts import FileReader, inspect_artefact
+from nachweis.engines.dependencies import audit, is_affected, read_lock
+from nachweis.engines.models import scored_sample
+
+DEMO = Path(__file__).parents[2] / "demo"
+
+
+class Calls:
+    """Pickles as a call of a function; the bytes are read here and never loaded."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def inspected(content: bytes, name: str = "model.pkl", **beside: bytes) -> ArtefactFacts:
+    files = {name: content} | {f"{name}{ending}": data for ending, data in beside.items()}
+    return inspect_artefact(FileReader(memory=files), name)
+
+
+# ------------------------------------------------------------------------------------- pickles
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "harmful",
+    [Calls(os.system, "false"), Calls(eval, "1"), Calls(getattr, "", "upper"), Calls(np.load, "x")],
+    ids=["system", "eval", "getattr", "numpy.load"],
+)
+def test_a_pickle_that_calls_anything_else_is_refused(harmful: Calls, protocol: int) -> None:
+    content = pickle.dumps({"weights": [1.0], "note": harmful}, protocol)
+    assert inspected(content).refused
+
+
+def test_a_harmful_pickle_is_never_run(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    content = pickle.dumps(Calls(os.mkdir, str(trace)))
+    for name in ("model.pkl", "model.skops", "model.joblib", "model.onnx", "model"):
+        inspected(content, name)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_an_array_and_plain_values_are_allowed(protocol: int) -> None:
+    content = pickle.dumps({"w": np.arange(3.0), "n": 3, "s": {1, 2}, "t": "x"}, protocol)
+    facts = inspected(content)
+    assert (facts.format, facts.refused) == ("pickle", ())
+    assert facts.digest == hashlib.sha256(content).hexdigest()
+    assert facts.size == len(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",  # STACK_GLOBAL from two texts
+        b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94h\x00h\x01\x93.",  # the same through the memo
+        b"\x80\x04\x8c\x06systemx\x8c\x02os\x8c\x06system\x93.",
+        b"\x80\x04]\x8c\x06system\x93.",  # a module that is no text
+        b"(S'x'\nios\nsystem\n.",  # INST
+        b"\x80\x02\x82\x01.",  # an extension registered elsewhere
+        b"Pabc\n.",  # a persistent id
+        b"\x80\x04N.\x80\x04cos\nsystem\n.",  # a second pickle behind the first
+        b"\x80\x04\x8c\x0bsklearn.svm\x8c\x08SVC.mro\xe2\x93.",
+        b"\x80\x04\x8c\x10sklearn.datasets\x8c\x05Loads\x93.",
+        b"\x80\x04\x8c\x05numpy\x8c\x04save\x93.",
+        b"\x80\x04]",  # cut off
+    ],
+)
+def test_ways_around_the_list_are_refused(content: bytes) -> None:
+    assert inspected(content).refused
+
+
+def test_what_is_refused_is_named_only_if_it_is_a_name() -> None:
+    content = b"\x80\x04\x8c\x19anna.smith@example.org 1\n\x8c\x01x\x93."
+    assert "anna" not in " ".join(inspected(content).refused)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["m", "m.pkl", "m.skops", "m.joblib"]))
+def test_any_bytes_are_described_and_never_accepted_by_accident(content: bytes, name: str) -> None:
+    facts = inspected(content, name)
+    assert facts.digest == hashlib.sha256(content).hexdigest()
+    if not facts.refused:
+        # What is accepted is a complete pickle without imports.
+        assert facts.imports == 0
+        assert any(one.name == "STOP" for one, _, _ in pickletools.genops(content))
+
+
+# ------------------------------------------------------------------------------------ archives
+
+
+def test_the_demos_models_are_accepted() -> None:
+    files = FileReader((DEMO,))
+    for path in sorted((DEMO / "data" / "models").glob("*.skops")):
+        facts = inspect_artefact(files, f"data/models/{path.name}")
+        assert (facts.format, facts.refused) == ("skops", ())
+
+
+@pytest.mark.parametrize(
+    "types", [("os.system",), ("builtins.eval",), ("numpy.load",), ("operator.methodcaller",)]
+)
+def test_a_skops_file_with_other_types_is_refused(types: tuple[str, ...]) -> None:
+    facts = inspected(skops_naming("sklearn.pipeline.Pipeline", *types), "m.skops")
+    assert facts.format == "skops"
+    assert facts.refused
+
+
+def archive(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for name, content in members:
+            target.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_pickles_inside_archives_are_found() -> None:
+    harmful = pickle.dumps(Calls(os.system, "false"))
+    assert "a pickle inside the archive" in inspected(archive(("a/data.pkl", harmful))).refused
+    assert inspected(archive(("weights", harmful))).refused
+    objects = io.BytesIO()
+    np.save(objects, np.array([{}], dtype=object), allow_pickle=True)
+    assert inspected(archive(("1.npy", objects.getvalue()))).refused
+    assert inspected(archive(("../escape.txt", b"x"))).refused
+
+
+def test_signatures_beside_a_file_are_reported() -> None:
+    facts = inspected(example_file(1.0), "m.skops", **{".sig": b"x", ".sigstore.json": b"{}"})
+    assert facts.signatures == (".sig", ".sigstore.json")
+
+
+def test_a_service_and_a_missing_file_are_told_apart() -> None:
+    with pytest.raises(DataError, match="a service"):
+        inspect_artefact(FileReader(), "https://model.example/v1")
+    with pytest.raises(DataError, match="no such file"):
+        inspect_artefact(FileReader(), "model.skops")
+
+
+# --------------------------------------------------------------------------------- application
+
+
+def scores_of(content: bytes, digest: str | None = None, columns: int = 2) -> Any:
+    names = tuple(f"x{i}" for i in range(columns))
+    request = ModelScores(
+        "scores", Source("log"), "m", digest or hashlib.sha256(content).hexdigest(), names, 10
+    )
+    rows = {name: np.array([1.0, -2.0, 3.0]) for name in names}
+    return scored_sample(FileReader(memory={"m": content}), request, rows)
+
+
+def test_a_stored_model_scores_rows_and_changed_rows() -> None:
+    sample = scores_of(example_file(2.0))
+    np.testing.assert_allclose(sample.scores[:, 0], [2.0, -4.0, 6.0])
+    other = {**sample.columns, "x0": np.array([0.0, 0.0, 1.0])}
+    np.testing.assert_allclose(sample.score(other)[:, 0], [0.0, 0.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "words"),
+    [
+        (example_file(2.0), {"digest": "0" * 64}, "digest differs"),
+        (pickle.dumps(Calls(os.system, "false")), {}, "not skops"),
+        (skops_naming("os.system"), {}, "not skops"),
+        (skops_naming("sklearn.pipeline.Pipeline"), {}, "cannot be loaded"),
+        (example_file(2.0), {"columns": 3}, "reads 2 inputs"),
+    ],
+)
+def test_no_other_model_is_loaded(content: bytes, more: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        scores_of(content, **more)
+
+
+# -------------------------------------------------------------------------------- dependencies
+
+
+def test_lock_files_are_read() -> None:
+    text = b"# by a tool\na==1.0 \\\n    --hash=sha256:00\nB_b[x]==2.0 ; python_version>'3'\nc>=3\n"
+    assert read_lock(text, "requirements.lock") == ({("a", "1.0"), ("b-b", "2.0")}, 1)
+    toml = b'[[package]]\nname = "a"\nversion = "1.0"\n[[package]]\nname = "own"\n'
+    assert read_lock(toml, "uv.lock") == ({("a", "1.0")}, 1)
+    with pytest.raises(DataError):
+        read_lock(b"", "requirements.lock")
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [("0.9", False), ("1.0", True), ("1.4.post1", False), ("1.4", False), ("1.3.9", True),
+     ("2.0", True), ("2.5", True), ("2.6", False), ("1.4rc1", True), ("odd", True)],
+)  # fmt: skip
+def test_ranges_switch_between_affected_and_not(version: str, affected: bool) -> None:
+    events = [{"introduced": "1.0"}, {"fixed": "1.4"}, {"introduced": "2.0"}]
+    item = {"ranges": [{"type": "ECOSYSTEM", "events": [*events, {"last_affected": "2.5"}]}]}
+    assert is_affected(version, item) is affected
+
+
+def test_withdrawn_entries_and_other_ecosystems_do_not_count() -> None:
+    feed = (
+        b'{"id": "A", "modified": "2026-03-01T00:00:00Z", "withdrawn": "2026-03-02T00:00:00Z", '
+        b'"affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1.0"]}]}\n'
+        b'{"id": "B", "modified": "2026-02-01T00:00:00Z", '
+        b'"affected": [{"package": {"ecosystem": "npm", "name": "a"}, "versions": ["1.0"]}]}\n'
+    )
+    facts = audit(FileReader(memory={"lock": b"a==1.0\n", "feed": feed}), "lock", "feed")
+    assert (facts.known, facts.entries, facts.newest) == ((), 1, "2026-03-01")
