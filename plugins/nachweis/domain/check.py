@@ -41,7 +41,13 @@ from nachweis.domain.night import Night
 from nachweis.domain.observation import Observations, Request, Source, WindowName
 
 _GROWING_ROLES = frozenset(
-    {DataSetRole.SCORING_LOG, DataSetRole.OUTCOMES, DataSetRole.REVIEWS, DataSetRole.DIALOGUES}
+    {
+        DataSetRole.SCORING_LOG,
+        DataSetRole.OUTCOMES,
+        DataSetRole.REVIEWS,
+        DataSetRole.DIALOGUES,
+        DataSetRole.ACCESS_LOG,
+    }
 )
 
 

@@ -128,7 +128,8 @@ def test_a_row_without_a_key_has_no_basis() -> None:
 
 
 def only_request(check: type[Check], example: Example) -> Overlap:
-    (request,) = check().observe(inputs(check, example))
+    asked = check().observe(inputs(check, example))
+    (request,) = (one for one in asked if isinstance(one, Overlap))
     assert isinstance(request, Overlap)
     return request
 
@@ -167,9 +168,18 @@ def test_a_register_without_the_needed_fields_is_not_guessed_at() -> None:
 # --------------------------------------------------------------------------------------- contacts
 
 
+def listed(**lists: Any) -> dict[str, Any]:
+    """Results about lists of one entry each, which names somebody."""
+    return {
+        **{f"list:{name}": found for name, found in lists.items()},
+        **{f"entries:{name.replace('_', '-')}": 1 for name in lists},
+        **{f"nameless:{name.replace('_', '-')}": 0 for name in lists},
+    }
+
+
 def contact(permission: Any, **lists: OverlapCounts) -> Finding:
     example = titled(CONTACT, "one had objected last week")
-    results = {"permission": permission, **{f"list:{k}": v for k, v in lists.items()}}
+    results = {"permission": permission, **listed(**lists)}
     return judged(CONTACT, inputs(CONTACT, example), **results)
 
 
@@ -183,7 +193,7 @@ def test_contacts_need_permission_and_no_list_may_forbid_them() -> None:
 
 def test_channel_and_purpose_are_part_of_the_question() -> None:
     requests = CONTACT().observe(inputs(CONTACT, titled(CONTACT, "one had objected last week")))
-    permission, objections = requests
+    permission, objections = (one for one in requests if isinstance(one, Overlap))
     assert isinstance(permission, Overlap)
     assert isinstance(objections, Overlap)
     assert permission.match == (("channel", "channel"),)
@@ -215,7 +225,9 @@ def test_a_list_that_cannot_be_read_is_not_a_pass() -> None:
     world = example_world(CONTACT, example)
     subject = Subject(kind=SubjectKind.MODEL, id="model")
     plan = plan_subject(world, subject, NIGHT, [CONTACT])
-    seen = Observations({"permission": counts(), "list:objections": Missing("no file")})
+    missing = Missing("no file")
+    names = ("list:objections", "entries:objections", "nameless:objections")
+    seen = Observations({"permission": counts(), **dict.fromkeys(names, missing)})
     (finding,) = judge(world, subject, NIGHT, plan, {CONTACT.id: seen})
     assert finding.outcome is Outcome.NOT_AVAILABLE
 
@@ -224,8 +236,11 @@ def test_a_list_that_cannot_be_read_is_not_a_pass() -> None:
 
 
 def erased(**ledgers: Any) -> Finding:
-    given = inputs(ERASED, ERASED.examples[0])
-    return judged(ERASED, given, **ledgers)
+    example = ERASED.examples[0]
+    tables = {name: table for name, table in example.tables.items() if name == "training"}
+    ledger = example.tables["erasure_ledger"]
+    given = inputs(ERASED, Example("x", Outcome.PASS, {**tables, **dict.fromkeys(ledgers, ledger)}))
+    return judged(ERASED, given, **listed(**ledgers))
 
 
 def test_an_erased_person_in_the_data_fails_even_if_another_ledger_is_unreadable() -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from nachweis.domain.finding import Measurement, Threshold
 from nachweis.domain.manifest import DataSet, FieldRole
+from nachweis.domain.manifest.common import before
 from nachweis.domain.night import Night
 from nachweis.domain.observation import Expression, Overlap, Source
 from nachweis.engines.moments import comparable, zone_of
@@ -29,6 +31,8 @@ class Use:
         matched: Fields that must be equal in both data sets.
         at: Moment of use; None where each row's own time counts.
         where: Which rows were used.
+        max_age: How old a permission may be on the night, where the organisation sets a limit.
+        lacking: What the data set's own rule must declare.
     """
 
     data_set: DataSet
@@ -39,12 +43,31 @@ class Use:
     matched: tuple[FieldRole, ...] = ()
     at: dt.datetime | None = None
     where: Expression | None = None
+    max_age: str | None = None
+    lacking: tuple[str, ...] = ()
 
     def undeclared(self) -> str:
-        """What the register must declare before the question can be asked, or an empty string."""
-        needed = [FieldRole.GIVEN_AT, *(role for role, _ in self.fixed), *self.matched]
+        """What must be declared before the question can be asked, or an empty string.
+
+        Without the time of withdrawal a withdrawn permission would pass for one that holds. A
+        column named like an end of validity that is not declared as one would be ignored.
+        """
+        needed = [
+            FieldRole.GIVEN_AT,
+            FieldRole.WITHDRAWN_AT,
+            *(role for role, _ in self.fixed),
+            *self.matched,
+        ]
         absent = [role.value for role in needed if self.register.field(role) is None]
+        absent += [
+            role.value
+            for role in _ENDS
+            if role not in needed
+            and self.register.field(role) is None
+            and self.register.column(role.value) is not None
+        ]
         parts = [f"'fields.{name}' of the register {self.register.id}" for name in absent]
+        parts += self.lacking
         if self.register.subject_key is None:
             parts.append(f"'subject_key' of the register {self.register.id}")
         return "; ".join(parts)
@@ -81,17 +104,14 @@ class Use:
         )
 
     def _right_filter(self, ends: Sequence[str]) -> Expression | None:
-        fixed = [(self.register.fields[role], value) for role, value in self.fixed]
-        if self.at is None:
-            return all_of([equal_to(column, value) for column, value in fixed])
         given, zone = self.register.fields[FieldRole.GIVEN_AT], zone_of(self.register, self.night)
-        return all_of(
-            [
-                *(equal_to(column, value) for column, value in fixed),
-                not_after(given, self.at, zone),
-                *(open_at(column, self.at, zone) for column in ends),
-            ]
-        )
+        filters = [equal_to(self.register.fields[role], value) for role, value in self.fixed]
+        if self.max_age is not None:
+            filters.append(after(given, before(self.night.end, self.max_age), zone))
+        if self.at is not None:
+            filters.append(not_after(given, self.at, zone))
+            filters += [open_at(column, self.at, zone) for column in ends]
+        return all_of(filters)
 
 
 def equal_to(column: str, value: str) -> Expression:
@@ -102,6 +122,21 @@ def equal_to(column: str, value: str) -> Expression:
 def not_after(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
     """Rows whose time is not after a moment."""
     return lambda table: table[column] <= comparable(table[column], moment, zone)
+
+
+def after(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
+    """Rows whose time is a moment or later."""
+    return lambda table: table[column] >= comparable(table[column], moment, zone)
+
+
+def not_after_or_unknown(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
+    """Rows whose time is not after a moment, or missing."""
+
+    def reached(table: Any) -> Any:
+        time = table[column]
+        return time.isnull() | (time <= comparable(time, moment, zone))
+
+    return reached
 
 
 def open_at(column: str, moment: dt.datetime, zone: ZoneInfo) -> Expression:
@@ -131,3 +166,23 @@ def all_of(filters: Sequence[Expression]) -> Expression | None:
         return result
 
     return both
+
+
+def must_be_zero(
+    numbers: Sequence[tuple[str, int, str, str | None]], source: str, recipe: str
+) -> list[Measurement]:
+    """Counts of which each must be 0.
+
+    Args:
+        numbers: Name, value, unit and, where there is one, list or ledger of each.
+        source: The rule that says so.
+        recipe: How they were counted.
+
+    Returns:
+        One measurement each.
+    """
+    limit = Threshold(value=0, operator="==", source=source)
+    return [
+        Measurement(name=name, value=value, unit=unit, threshold=limit, recipe=recipe, group=group)
+        for name, value, unit, group in numbers
+    ]

@@ -3,86 +3,61 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from nachweis.checks.permission._register import Use, all_of, not_after, true_in
-from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
-from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
-from nachweis.domain.manifest import DataSet, DataSetRole, FieldRole
-from nachweis.domain.observation import (
-    Expression,
-    Observations,
-    Overlap,
-    OverlapCounts,
-    Request,
-    Source,
+from nachweis.checks.permission._examples import (
+    JANUARY,
+    contact_log,
+    objections_table,
+    register_table,
 )
-from nachweis.engines.moments import zone_of
+from nachweis.checks.permission._lists import (
+    DECLARE_A_LIST,
+    Search,
+    contacted_in,
+    entries_without_key,
+    list_entries,
+    list_undeclared,
+    list_unusable,
+    lists_of,
+    searched_lists,
+    unread_lists,
+)
+from nachweis.checks.permission._register import Use, must_be_zero
+from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
+from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
+from nachweis.domain.manifest import DataSet, FieldRole
+from nachweis.domain.observation import Observations, OverlapCounts, Request, Source
 
-_LISTS = ("suppression_list", "objections")
-
-_TONIGHT = dt.datetime(2026, 3, 2, 10)
-_JANUARY = dt.datetime(2026, 1, 10, 9)
+_LAST_WEEK = dt.datetime(2026, 2, 23)
+_SOMEBODY = objections_table([_LAST_WEEK], ["z"])
 
 
 def _tables(
     contacted: list[bool],
     withdrawn: dt.datetime | None = None,
-    more: Mapping[str, ExampleTable] | None = None,
+    expires: dt.datetime | None = None,
+    objections: ExampleTable | None = _SOMEBODY,
 ) -> dict[str, ExampleTable]:
-    return {
-        "scoring_log": ExampleTable(
-            DataSetRole.SCORING_LOG,
-            {
-                "person": ["a", "b", "c"],
-                "at": [_TONIGHT] * 3,
-                "contacted": contacted,
-                "channel": ["email"] * 3,
-            },
-            {
-                "subject_key": {"column": "person"},
-                "time": {"column": "at"},
-                "fields": {"contacted": "contacted", "channel": "channel"},
-                "contact_permission": {"register": "register", "purpose": "example"},
-            },
-        ),
-        "register": ExampleTable(
-            DataSetRole.PERMISSION_REGISTER,
-            {
-                "person": ["a", "b"],
-                "purpose": ["example", "example"],
-                "channel": ["email", "email"],
-                "given_at": [_JANUARY, _JANUARY],
-                "withdrawn_at": [None, withdrawn],
-            },
-            {
-                "columns": [
-                    {"name": "person"},
-                    {"name": "purpose"},
-                    {"name": "channel"},
-                    {"name": "given_at"},
-                    {"name": "withdrawn_at", "type": "timestamp"},
-                ],
-                "subject_key": {"column": "person"},
-                "fields": {
-                    "purpose": "purpose",
-                    "channel": "channel",
-                    "given_at": "given_at",
-                    "withdrawn_at": "withdrawn_at",
-                },
-            },
-        ),
-        **(more or {}),
-    }
-
-
-def _objection(person: str, received: dt.datetime) -> Mapping[str, ExampleTable]:
-    table = ExampleTable(
-        DataSetRole.OBJECTIONS,
-        {"person": [person], "received_at": [received]},
-        {"subject_key": {"column": "person"}, "fields": {"received_at": "received_at"}},
+    register = register_table(
+        {
+            "person": ["a", "b"],
+            "purpose": ["example", "example"],
+            "channel": ["email", "email"],
+            "given_at": [JANUARY, JANUARY],
+            "withdrawn_at": [None, withdrawn],
+            "expires_at": [None, expires],
+        }
     )
-    return {"objections": table}
+    tables = {"scoring_log": contact_log(contacted), "register": register}
+    return tables if objections is None else {**tables, "objections": objections}
+
+
+def _listed(
+    received: dt.datetime | None, person: str | None = "a", **columns: list[Any]
+) -> ExampleTable:
+    return objections_table([received], [person], **columns)
 
 
 class ContactPermissionHeldForAudience(Check):
@@ -94,12 +69,16 @@ class ContactPermissionHeldForAudience(Check):
     Method: Each contacted row of the night is looked up in the permission register by subject key,
         purpose and channel: given before the contact, neither withdrawn nor expired at that time.
         Contacted rows are also looked up in the declared suppression list and objections, where an
-        entry received before the contact forbids it; an entry with a channel forbids that channel,
-        one without a channel all. Numbers: contacts without permission and contacts against a
-        list, 0 or more, must be 0; undefined if nobody was contacted. Source:
-        UWG § 7, MFL § 10, Art. 21(2)-(3) GDPR.
+        entry received before the contact, or at an unknown time, forbids it; an entry with a
+        channel forbids that channel, one without a channel all. A permission older than
+        ``contact_permission.max_age`` counts as expired, where the organisation sets that limit.
+        Numbers: contacts without permission and contacts against a list, 0 or more, must be 0;
+        undefined if nobody was contacted, if no list is declared, if a list cannot be searched, and
+        if the register does not say when permissions were withdrawn. Source: UWG § 7, MFL § 10,
+        Art. 21(2)-(3) GDPR.
     Leaves out: Whether a permission was validly obtained, what was sent, and public lists such as
-        the Robinson list unless they are declared as the suppression list.
+        the Robinson list unless they are declared as the suppression list. Channels are compared as
+        they are written.
     """
 
     severity = Severity.CRITICAL
@@ -122,14 +101,44 @@ class ContactPermissionHeldForAudience(Check):
             _tables([True, True, False], withdrawn=dt.datetime(2026, 3, 1)),
         ),
         Example(
+            "one permission had expired the day before",
+            Outcome.FAIL,
+            _tables([True, True, False], expires=dt.datetime(2026, 3, 1)),
+        ),
+        Example(
             "one had objected last week",
             Outcome.FAIL,
-            _tables([True, True, False], more=_objection("a", dt.datetime(2026, 2, 23))),
+            _tables([True, True, False], objections=_listed(_LAST_WEEK)),
         ),
         Example(
             "one objected after the contact",
             Outcome.PASS,
-            _tables([True, True, False], more=_objection("a", dt.datetime(2026, 3, 2, 12))),
+            _tables([True, True, False], objections=_listed(dt.datetime(2026, 3, 2, 12))),
+        ),
+        Example(
+            "one had objected at an unknown time",
+            Outcome.FAIL,
+            _tables([True, True, False], objections=_listed(None)),
+        ),
+        Example(
+            "one had objected to all channels",
+            Outcome.FAIL,
+            _tables([True, True, False], objections=_listed(_LAST_WEEK, channel=[""])),
+        ),
+        Example(
+            "one had objected to calls only",
+            Outcome.PASS,
+            _tables([True, True, False], objections=_listed(_LAST_WEEK, channel=["phone"])),
+        ),
+        Example(
+            "no list declared",
+            Outcome.NOT_AVAILABLE,
+            _tables([True] * 2 + [False], None, None, None),
+        ),
+        Example(
+            "nobody on the list has a key",
+            Outcome.NOT_AVAILABLE,
+            _tables([True, True, False], objections=_listed(_LAST_WEEK, None)),
         ),
         Example("nobody was contacted", Outcome.NOT_AVAILABLE, _tables([False, False, False])),
     )
@@ -139,142 +148,115 @@ class ContactPermissionHeldForAudience(Check):
         use = _use(inputs)
         if not use.undeclared():
             yield use.overlap("permission")
-        for listed in _lists(inputs):
-            yield from _forbidden(inputs, use, listed)
+        search = Search(inputs, use.data_set, use.source, use.where, use.where)
+        for listed in lists_of(inputs):
+            if not list_undeclared(listed):
+                yield from list_entries(listed)
+                yield from search.requests(listed)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
-        """One finding about the audience of the night."""
-        use = _use(inputs)
-        if undeclared := use.undeclared():
-            yield self.finding(
-                inputs,
-                Outcome.NOT_AVAILABLE,
-                "The register does not declare what is needed to look contacts up.",
-                declare=undeclared,
-            )
-            return
-        permission: OverlapCounts = observations["permission"]
-        against = {
-            name: observations[name].rows_matched for name in observations if name != "permission"
-        }
-        if permission.rows == 0:
-            yield self.finding(
-                inputs, Outcome.NOT_AVAILABLE, "Nobody was contacted, so nothing could be tested."
-            )
-            return
-        parts = []
-        if permission.rows_unmatched:
-            parts.append("Some contacts had no valid permission for their channel and purpose.")
-        if any(against.values()):
-            parts.append("Some people were contacted although a list forbids it.")
+        """One finding about the audience of the night; what was found outweighs what is unknown."""
+        use, declared = _use(inputs), lists_of(inputs)
+        permission: OverlapCounts | None = observations.get("permission")
+        against = searched_lists(observations)
+        contacts = [permission.rows] if permission else []
+        contacts += [counts.rows for counts in against.values()]
+        undeclared = [use.undeclared(), *(list_undeclared(listed) for listed in declared)]
+        undeclared += [] if declared else [DECLARE_A_LIST]
+        declare = "; ".join(filter(None, undeclared))
+        problems = []
+        if permission and permission.rows_unmatched:
+            problems.append("Some contacts had no valid permission for their channel and purpose.")
+        if any(counts.rows_matched for counts in against.values()):
+            problems.append("Some people were contacted although a list forbids it.")
+        names = ", ".join(listed.id for listed in declared)
+        if problems:
+            outcome, explanation = Outcome.FAIL, " ".join(problems)
+        elif contacts and not any(contacts):
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = "Nobody was contacted, so nothing could be tested."
+        elif reasons := _unknown(observations, declared, declare):
+            outcome, explanation = Outcome.NOT_AVAILABLE, f"Not everything is known: {reasons}."
+        else:
+            outcome = Outcome.PASS
+            explanation = f"Every contact had a valid permission, and none was found on: {names}."
         yield self.finding(
             inputs,
-            Outcome.FAIL if parts else Outcome.PASS,
-            " ".join(parts) or "Every contact had a valid permission, and no list forbade one.",
-            measurements=_measurements(permission, against),
-            scope=f"contacted rows of {use.data_set.id}, window night, register {use.register.id}",
+            outcome,
+            explanation,
+            measurements=[
+                *_measurements(permission, against),
+                *entries_without_key(declared, observations),
+            ],
+            scope=f"contacted rows of {use.data_set.id}, window night, register "
+            f"{use.register.id}, lists: {names or 'none'}",
+            declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
 
 
+def _unknown(observations: Observations, declared: list[DataSet], declare: str) -> str:
+    """What stands in the way of a verdict, in words."""
+    reasons = ["what is needed to look contacts up is not declared"] if declare else []
+    reasons += [why for name, why in observations.missing() if name == "permission"]
+    reasons += unread_lists(observations)
+    reasons += [
+        why
+        for listed in declared
+        if not list_undeclared(listed) and (why := list_unusable(listed, observations))
+    ]
+    return "; ".join(reasons)
+
+
 def _use(inputs: Inputs) -> Use:
-    log = _log(inputs)
-    rule = log.contact_permission
-    if rule is None:
+    log = inputs.data("scoring_log")
+    rule = log.contact_permission if log else None
+    if log is None or rule is None:
         raise LookupError("the need 'contact_permission' was not met")
-    fixed, matched = [], []
+    register = inputs.world.data_sets[rule.register_]
+    fixed, matched, lacking = [], [], []
     if log.field(FieldRole.CHANNEL):
         matched.append(FieldRole.CHANNEL)
     elif rule.channel:
         fixed.append((FieldRole.CHANNEL, rule.channel))
+    elif register.field(FieldRole.CHANNEL):
+        lacking.append(f"'fields.channel' or 'contact_permission.channel' of {log.id}")
     if rule.purpose:
         fixed.append((FieldRole.PURPOSE, rule.purpose))
+    elif register.field(FieldRole.PURPOSE):
+        lacking.append(f"'contact_permission.purpose' of {log.id}")
     return Use(
         data_set=log,
         source=Source(log.id, "night"),
-        register=inputs.world.data_sets[rule.register_],
+        register=register,
         night=inputs.night,
         fixed=tuple(fixed),
         matched=tuple(matched),
         at=None if log.time else inputs.night.end,
-        where=true_in(log.fields[FieldRole.CONTACTED]),
+        where=contacted_in(log),
+        max_age=rule.max_age,
+        lacking=tuple(lacking),
     )
 
 
-def _log(inputs: Inputs) -> DataSet:
-    log = inputs.data("scoring_log")
-    if log is None:
-        raise LookupError("the need 'scoring_log' was not met")
-    return log
-
-
-def _lists(inputs: Inputs) -> Iterator[DataSet]:
-    for role in _LISTS:
-        listed = inputs.data(role)
-        if listed is not None and listed.subject_key is not None:
-            yield listed
-
-
-def _forbidden(inputs: Inputs, use: Use, listed: DataSet) -> Iterator[Overlap]:
-    """Contacts of listed people: on any channel, or per channel where the list names channels."""
-    channel = listed.field(FieldRole.CHANNEL)
-    own_channel = use.data_set.field(FieldRole.CHANNEL)
-    if channel is None or own_channel is None:
-        yield _on_list(inputs, use, listed, f"{listed.id}", ())
-        return
-    yield _on_list(inputs, use, listed, f"{listed.id}/channel", ((own_channel, channel),))
-    yield _on_list(
-        inputs, use, listed, f"{listed.id}/all", (), lambda table: table[channel].isnull()
-    )
-
-
-def _on_list(
-    inputs: Inputs,
-    use: Use,
-    listed: DataSet,
-    name: str,
-    match: tuple[tuple[str, str], ...],
-    also: Expression | None = None,
-) -> Overlap:
-    own_key, key = use.data_set.subject_key, listed.subject_key
-    if own_key is None or key is None:
-        raise LookupError("a subject key is not declared")
-    received = listed.field(FieldRole.RECEIVED_AT)
-    by_row = received is not None and use.data_set.time is not None
-    filters = [one for one in (also,) if one is not None]
-    if received is not None and not by_row:
-        filters.append(not_after(received, inputs.night.end, zone_of(listed, inputs.night)))
-    return Overlap(
-        f"list:{name}",
-        use.source,
-        other=Source(listed.id),
-        key=(own_key.column, key.column),
-        match=match,
-        where=use.where,
-        other_where=all_of(filters),
-        left_time=use.data_set.time.column if by_row and use.data_set.time else None,
-        right_from=received if by_row else None,
-    )
-
-
-def _measurements(permission: OverlapCounts, against: Mapping[str, int]) -> list[Measurement]:
-    consent = Threshold(value=0, operator="==", source="UWG § 7, MFL § 10")
-    objection = Threshold(value=0, operator="==", source="Art. 21(3) GDPR")
-    numbers: list[tuple[str, int, Threshold, str | None]] = [
-        ("contacts_without_permission", permission.rows_unmatched, consent, None),
-        ("persons_without_permission", permission.keys_unmatched, consent, None),
-    ]
-    numbers += [
-        ("contacts_against_list", count, objection, name.removeprefix("list:"))
-        for name, count in against.items()
-    ]
-    return [
-        Measurement(
-            name=name,
-            value=count,
-            unit="persons" if name.startswith("persons") else "contacts",
-            threshold=limit,
-            recipe="join by subject key",
-            group=group,
+def _measurements(
+    permission: OverlapCounts | None, against: Mapping[str, OverlapCounts]
+) -> list[Measurement]:
+    recipe = "join by subject key"
+    found: list[Measurement] = []
+    if permission is not None:
+        found += must_be_zero(
+            [
+                ("contacts_without_permission", permission.rows_unmatched, "contacts", None),
+                ("persons_without_permission", permission.keys_unmatched, "persons", None),
+            ],
+            "UWG § 7, MFL § 10",
+            recipe,
         )
-        for name, count, limit, group in numbers
-    ]
+    return found + must_be_zero(
+        [
+            ("contacts_against_list", counts.rows_matched, "contacts", name)
+            for name, counts in against.items()
+        ],
+        "Art. 21(3) GDPR",
+        recipe,
+    )

@@ -6,9 +6,17 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nachweis.checks.permission._register import not_after
+from nachweis.checks.permission._lists import (
+    entries_without_key,
+    list_entries,
+    list_undeclared,
+    list_unusable,
+    searched_lists,
+    unread_lists,
+)
+from nachweis.checks.permission._register import must_be_zero, not_after_or_unknown
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
-from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
+from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import DataSet, DataSetRole, FieldRole
 from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request, Source
 from nachweis.engines.moments import zone_of
@@ -19,26 +27,40 @@ _KEPT_TO_HONOUR_WISHES = frozenset(
         DataSetRole.SUPPRESSION_LIST,
         DataSetRole.OBJECTIONS,
         DataSetRole.PERMISSION_REGISTER,
+        DataSetRole.SUBJECT_REQUESTS,
     }
 )
 
 _MORNING = dt.datetime(2026, 3, 2, 9)
 
 
-def _tables(erased: list[Any], at: dt.datetime, **ledger: Any) -> dict[str, ExampleTable]:
+def _tables(
+    erased: list[Any],
+    at: dt.datetime | None,
+    people: tuple[str | None, ...] = ("a", "b"),
+    **ledger: Any,
+) -> dict[str, ExampleTable]:
     return {
         "training": ExampleTable(
-            DataSetRole.TRAINING, {"person": ["a", "b"]}, {"subject_key": {"column": "person"}}
+            DataSetRole.TRAINING, {"person": list(people)}, {"subject_key": {"column": "person"}}
         ),
         "erasure_ledger": ExampleTable(
             DataSetRole.ERASURE_LEDGER,
             {"person": erased, "erased_at": [at] * len(erased)},
-            {"subject_key": {"column": "person"}, "fields": {"erased_at": "erased_at"}, **ledger},
+            {
+                "columns": [
+                    {"name": "person", "type": "string"},
+                    {"name": "erased_at", "type": "timestamp"},
+                ],
+                "subject_key": {"column": "person"},
+                "fields": {"erased_at": "erased_at"},
+                **ledger,
+            },
         ),
     }
 
 
-def _log(erased_at: dt.datetime) -> Mapping[str, ExampleTable]:
+def _log(erased_at: dt.datetime | None) -> Mapping[str, ExampleTable]:
     log = ExampleTable(
         DataSetRole.SCORING_LOG,
         {"person": ["a", "b"], "at": [_MORNING, _MORNING]},
@@ -54,14 +76,16 @@ class ErasedSubjectsAbsent(Check):
         or a forgotten extract brings people back without anybody noticing.
     Method: The data set is joined by subject key with every erasure ledger; where a ledger holds
         keyed hashes, the keys are hashed first, with the secret outside the query. Entries count
-        once they are older than ``grace_days`` at the end of the night. Where the data set grows
-        by the night, tonight's rows are looked at and must not be later than the person's erasure.
-        Numbers: rows and persons found, 0 or more, must be 0; undefined without rows.
+        once they are older than ``grace_days`` at the end of the night; an entry without a time
+        counts. Where the data set grows by the night, tonight's rows are looked at and must not be
+        later than the person's erasure. Numbers: rows and persons found, 0 or more, must be 0;
+        undefined without rows that carry a key, and where no entry of a ledger carries one.
         Source: Art. 17 GDPR.
     Leaves out: Copies that are not declared as data sets, backups, and what a trained model still
         holds. Log rows from before the erasure; their retention rule limits them. Registers of
-        permissions, objections and suppressions keep a key on purpose, to prove and to honour
-        wishes. Not found in the systems searched does not prove that nothing is left elsewhere.
+        permissions, objections, suppressions and requests keep a key on purpose, to prove and to
+        honour wishes. Not found in the systems searched does not prove that nothing is left
+        elsewhere.
     """
 
     severity = Severity.CRITICAL
@@ -113,6 +137,13 @@ class ErasedSubjectsAbsent(Check):
         ),
         Example("scored after the erasure", Outcome.FAIL, dict(_log(dt.datetime(2026, 3, 2, 8)))),
         Example("scored before the erasure", Outcome.PASS, dict(_log(dt.datetime(2026, 3, 2, 10)))),
+        Example("erased at an unknown time", Outcome.FAIL, _tables(["b"], None)),
+        Example("scored, and erased at an unknown time", Outcome.FAIL, dict(_log(None))),
+        Example(
+            "no row has a key",
+            Outcome.NOT_AVAILABLE,
+            _tables(["b"], dt.datetime(2026, 2, 1, 12), people=(None, None)),
+        ),
         Example(
             "no erasure ledger",
             Outcome.NOT_AVAILABLE,
@@ -128,34 +159,43 @@ class ErasedSubjectsAbsent(Check):
             erased = _erased_at(ledger)
             if own.subject_key is None or ledger.subject_key is None:
                 continue
+            yield from list_entries(ledger)
             by_row = own.time if inputs.rows_in_question.window == "night" else None
             yield Overlap(
-                ledger.id,
+                f"list:{ledger.id}",
                 inputs.rows_in_question,
                 other=Source(ledger.id),
                 key=(own.subject_key.column, ledger.subject_key.column),
-                other_where=not_after(erased, cutoff, zone_of(ledger, inputs.night))
+                other_where=not_after_or_unknown(erased, cutoff, zone_of(ledger, inputs.night))
                 if erased
                 else None,
                 left_time=by_row.column if by_row and erased else None,
                 right_from=erased if by_row else None,
+                unknown_counts=True,
             )
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding over all ledgers; a person found in one outweighs a ledger not readable."""
-        found: dict[str, OverlapCounts] = {
-            name: counts for name in observations if (counts := observations.get(name)) is not None
-        }
-        present = any(counts.rows_matched for counts in found.values())
-        unread = observations.missing()
+        ledgers, found = _ledgers(inputs), searched_lists(observations)
         rows = max((counts.rows for counts in found.values()), default=0)
-        if present:
+        keys = max((counts.keys for counts in found.values()), default=0)
+        unread = unread_lists(observations)
+        declare = "; ".join(filter(None, map(list_undeclared, ledgers)))
+        unread += ["a ledger has no subject key"] if declare else []
+        unread += [
+            why for one in ledgers if one.subject_key and (why := list_unusable(one, observations))
+        ]
+        if any(counts.rows_matched for counts in found.values()):
             outcome, explanation = Outcome.FAIL, "Erased people were found in this data set."
         elif unread:
             outcome = Outcome.NOT_AVAILABLE
-            explanation = f"A ledger could not be searched: {unread[0][1]}"
+            explanation = f"A ledger could not be searched: {unread[0]}."
         elif rows == 0:
             outcome, explanation = Outcome.NOT_AVAILABLE, "There are no rows to search."
+        elif keys == 0:
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = "No row carries a subject key, so nobody can be searched for."
+            declare = "the 'subject_key' that the rows carry"
         else:
             outcome = Outcome.PASS
             explanation = "No erased person was found in the rows searched."
@@ -163,8 +203,10 @@ class ErasedSubjectsAbsent(Check):
             inputs,
             outcome,
             explanation,
-            measurements=_measurements(found),
-            scope=f"window {inputs.rows_in_question.window}, ledgers: {', '.join(sorted(found))}",
+            measurements=[*_measurements(found), *entries_without_key(ledgers, observations)],
+            scope=f"rows with a key, window {inputs.rows_in_question.window}, ledgers: "
+            f"{', '.join(sorted(found))}",
+            declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
 
 
@@ -172,7 +214,7 @@ def _ledgers(inputs: Inputs) -> list[DataSet]:
     return [
         data_set
         for _, data_set in sorted(inputs.world.data_sets.items())
-        if data_set.role is DataSetRole.ERASURE_LEDGER and data_set.subject_key is not None
+        if data_set.role is DataSetRole.ERASURE_LEDGER
     ]
 
 
@@ -183,19 +225,20 @@ def _erased_at(ledger: DataSet) -> str | None:
 
 
 def _measurements(found: Mapping[str, OverlapCounts]) -> list[Measurement]:
-    limit = Threshold(value=0, operator="==", source="Art. 17(1) GDPR")
-    return [
-        Measurement(
-            name=name,
-            value=value,
-            unit=unit,
-            threshold=limit,
-            recipe="join by subject key, hashed where the ledger holds keyed hashes",
-            group=ledger,
-        )
+    numbers = [
+        number
         for ledger, counts in sorted(found.items())
-        for name, value, unit in (
-            ("rows_of_erased", counts.rows_matched, "rows"),
-            ("persons_erased_and_present", counts.keys_matched, "persons"),
+        for number in (
+            ("rows_of_erased", counts.rows_matched, "rows", ledger),
+            ("persons_erased_and_present", counts.keys_matched, "persons", ledger),
         )
+    ]
+    without = max((counts.rows_without_key for counts in found.values()), default=0)
+    return [
+        *must_be_zero(
+            numbers,
+            "Art. 17(1) GDPR",
+            "join by subject key, hashed where the ledger holds keyed hashes",
+        ),
+        Measurement(name="rows_without_key", value=without, unit="rows"),
     ]

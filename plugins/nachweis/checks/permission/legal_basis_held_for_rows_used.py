@@ -6,9 +6,10 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nachweis.checks.permission._register import Use
+from nachweis.checks.permission._examples import JANUARY, register_table
+from nachweis.checks.permission._register import Use, must_be_zero
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
-from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
+from nachweis.domain.finding import Finding, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import DataSetRole, FieldRole
 from nachweis.domain.night import Night
 from nachweis.domain.observation import Observations, OverlapCounts, Request
@@ -19,11 +20,11 @@ _REGISTERS = frozenset(
         DataSetRole.SUPPRESSION_LIST,
         DataSetRole.OBJECTIONS,
         DataSetRole.ERASURE_LEDGER,
+        DataSetRole.SUBJECT_REQUESTS,
     }
 )
 _TRAINED_ON = frozenset({DataSetRole.TRAINING, DataSetRole.EVALUATION})
 
-_JANUARY = dt.datetime(2026, 1, 10, 9)
 _FEBRUARY = dt.datetime(2026, 2, 10, 9)
 
 
@@ -40,26 +41,7 @@ def _tables(register: Mapping[str, list[Any]], **declare: Any) -> dict[str, Exam
                 **declare,
             },
         ),
-        "register": ExampleTable(
-            DataSetRole.PERMISSION_REGISTER,
-            register,
-            {
-                "columns": [
-                    {"name": "person"},
-                    {"name": "purpose"},
-                    {"name": "phase"},
-                    {"name": "given_at"},
-                    {"name": "withdrawn_at", "type": "timestamp"},
-                ],
-                "subject_key": {"column": "person"},
-                "fields": {
-                    "purpose": "purpose",
-                    "phase": "phase",
-                    "given_at": "given_at",
-                    "withdrawn_at": "withdrawn_at",
-                },
-            },
-        ),
+        "register": register_table(register),
     }
 
 
@@ -68,7 +50,7 @@ def _register(*withdrawn: dt.datetime | None, phase: str = "development") -> dic
         "person": ["a", "b"],
         "purpose": ["example", "example"],
         "phase": [phase, phase],
-        "given_at": [_JANUARY, _JANUARY],
+        "given_at": [JANUARY, JANUARY],
         "withdrawn_at": list(withdrawn),
     }
 
@@ -82,8 +64,9 @@ class LegalBasisHeldForRowsUsed(Check):
         register for the declared purpose and phase, given before the use and neither withdrawn nor
         expired at that time. Time of use is the day of training for training and evaluation data
         whose models declare it, else the row's own time, else the end of the night. Numbers: rows
-        and persons without such a row, 0 or more, must be 0; undefined without rows.
-        Source: Art. 5(2), 6(1), 7(1) GDPR.
+        and persons without such a row, 0 or more, must be 0; undefined without rows, and where the
+        register does not say when a basis was withdrawn or the data set not which purpose and phase
+        its rows were used for. Source: Art. 5(2), 6(1), 7(1) GDPR.
     Leaves out: Whether the basis was validly obtained, and permission to contact people, which is
         a check of its own. A withdrawal after the use does not make the use unlawful
         (Art. 7(3) GDPR).
@@ -144,7 +127,7 @@ class LegalBasisHeldForRowsUsed(Check):
             yield self.finding(
                 inputs,
                 Outcome.NOT_AVAILABLE,
-                "The register does not declare what is needed to look rows up.",
+                "What is needed to look rows up in the register is not declared.",
                 declare=undeclared,
             )
             return
@@ -160,7 +143,15 @@ class LegalBasisHeldForRowsUsed(Check):
             "Some rows have no valid basis in the register."
             if counts.rows_unmatched
             else "Every row has a valid basis in the register.",
-            measurements=_measurements(counts),
+            measurements=must_be_zero(
+                [
+                    ("rows_without_basis", counts.rows_unmatched, "rows", None),
+                    ("persons_without_basis", counts.keys_unmatched, "persons", None),
+                    ("rows_without_key", counts.rows_without_key, "rows", None),
+                ],
+                "Art. 6(1) GDPR",
+                "anti-join with the register by subject key",
+            ),
             scope=f"window {use.source.window}, register {use.register.id}, time of use: "
             f"{_time_of_use(use)}",
         )
@@ -171,13 +162,18 @@ def _use(inputs: Inputs) -> Use:
     if rule is None:
         raise LookupError("the need 'permission_register' was not met")
     register = inputs.world.data_sets[rule.register_]
-    fixed, matched = [], []
+    fixed, matched, lacking = [], [], []
     if data_set.field(FieldRole.PURPOSE):
         matched.append(FieldRole.PURPOSE)
     elif rule.purpose:
         fixed.append((FieldRole.PURPOSE, rule.purpose))
+    elif register.field(FieldRole.PURPOSE):
+        lacking.append(f"'permission.purpose' of {data_set.id}")
     if rule.phase:
         fixed.append((FieldRole.PHASE, rule.phase))
+    elif register.field(FieldRole.PHASE):
+        # Otherwise a permission to contact, which has no phase, would count as a legal basis.
+        lacking.append(f"'permission.phase' of {data_set.id}")
     at = _training_day(inputs)
     if at is None and data_set.time is None:
         at = inputs.night.end
@@ -189,6 +185,8 @@ def _use(inputs: Inputs) -> Use:
         fixed=tuple(fixed),
         matched=tuple(matched),
         at=at,
+        max_age=rule.max_age,
+        lacking=tuple(lacking),
     )
 
 
@@ -214,21 +212,3 @@ def _time_of_use(use: Use) -> str:
     if use.at is None:
         return "time of each row"
     return f"before {use.at.date().isoformat()}"
-
-
-def _measurements(counts: OverlapCounts) -> list[Measurement]:
-    limit = Threshold(value=0, operator="==", source="Art. 6(1) GDPR")
-    return [
-        Measurement(
-            name=name,
-            value=value,
-            unit=unit,
-            threshold=limit,
-            recipe="anti-join with the register by subject key",
-        )
-        for name, value, unit in (
-            ("rows_without_basis", counts.rows_unmatched, "rows"),
-            ("persons_without_basis", counts.keys_unmatched, "persons"),
-            ("rows_without_key", counts.rows_without_key, "rows"),
-        )
-    ]
