@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from nachweis.pages.documents import render_documents
+from nachweis.pages.policy import CONTENT_SECURITY_POLICY
 from nachweis.pages.website import render_site
-from nachweis.pipeline.site_build import CONTENT_SECURITY_POLICY, serve
+from nachweis.pipeline.site_build import serve
 from tests.site_world import TEMPLATES, demo_world, site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -14,6 +14,7 @@ from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import Assessment, VersionRef
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
 from nachweis.pages.catalogue import check_pages
+from nachweis.pages.policy import CONTENT_SECURITY_POLICY
 from nachweis.pages.website import RenderReport
 from nachweis.pages.website import render_site as render_pages
 from nachweis.pipeline.archive import Archive, open_archive
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from socketserver import BaseServer
 
 _PUBLIC_FACTS = ("controller", "processor", "dpo", "contact_points", "languages", "countries")
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
 
 
 def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
