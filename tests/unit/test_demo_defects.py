@@ -107,7 +107,9 @@ def test_persistent_findings_name_earlier_nights(
     table: dict[dt.date, list[dict[str, Any]]],
 ) -> None:
     persistent = {
+        "chunk_distances_in_reference_range",
         "feature_distribution_stable",
+        "features_jointly_stable",
         "missing_share_stable",
         "prediction_distribution_stable",
     }
@@ -163,9 +165,16 @@ def test_last_night_shows_more_than_one_kind_of_defect(
 
 def test_a_night_run_alone_reports_nothing_that_needs_persistence() -> None:
     night, before = dt.date(2026, 10, 2), dt.date(2026, 10, 1)
-    finding = ("feature_distribution_stable", "model/campaign-propensity", "fail")
+    found = {
+        (check, "model/campaign-propensity", "fail")
+        for check in (
+            "chunk_distances_in_reference_range",
+            "feature_distribution_stable",
+            "features_jointly_stable",
+        )
+    }
     assert expected(night) == set()
-    assert expected(night, [before]) == {finding}
+    assert expected(night, [before]) == found
     assert expected(night, [dt.date(2026, 9, 30)]) == set()
 
 
