@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 from nachweis.domain.errors import UndefinedError
 from nachweis.domain.observation import CountTable, ScoredSample
 from nachweis.engines.poisoning import (
-    Rules,
     agreement,
     confident_joint,
     cross_validated,
     flips_against,
-    suspect_pairs,
-    suspects_of_column,
-    triggers,
-    unexplained,
 )
 from nachweis.engines.robustness import (
     Controlled,
@@ -28,6 +23,13 @@ from nachweis.engines.robustness import (
     cheapest_manipulation,
     flip_rate,
     rule_of,
+)
+from nachweis.engines.triggers import (
+    Rules,
+    suspect_pairs,
+    suspects_of_column,
+    triggers,
+    unexplained,
 )
 
 

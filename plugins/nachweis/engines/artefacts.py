@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.observation import ArtefactFacts
+from nachweis.engines.artefact_allowlist import allows, skops_allows
 
 LARGEST = 2_000_000_000
 """Bytes beyond which a file is not inspected."""
@@ -29,76 +30,6 @@ _SHOWN = 5
 SIGNATURES = (".sig", ".sigstore", ".sigstore.json", ".bundle")
 """Endings under which signatures are kept beside a file (OpenSSF Model Signing, Sigstore)."""
 
-TRUSTED_SKOPS = frozenset(
-    {
-        "numpy.dtype",
-        "sklearn._loss._loss.CyHalfBinomialLoss",
-        "sklearn._loss._loss.CyHalfMultinomialLoss",
-        "sklearn._loss._loss.CyHalfSquaredError",
-        "sklearn._loss.link.IdentityLink",
-        "sklearn._loss.link.Interval",
-        "sklearn._loss.link.LogitLink",
-        "sklearn._loss.link.MultinomialLogit",
-        "sklearn._loss.loss.HalfBinomialLoss",
-        "sklearn._loss.loss.HalfMultinomialLoss",
-        "sklearn._loss.loss.HalfSquaredError",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.tree._tree.Tree",
-    }
-)
-"""Types beyond those skops trusts by itself; plain estimators of scikit-learn need them."""
-
-_ALLOWED_CLASSES = re.compile(
-    r"(sklearn|lightgbm|xgboost|catboost)(\.\w+)*\._?[A-Z]\w*"
-    r"|pandas\.core\.(frame|series|indexes|internals|arrays|dtypes)(\.\w+)*\._?[A-Z]\w*"
-    r"|scipy\.sparse(\._\w+)*\.[a-z]{3}_(matrix|array)"
-    r"|numpy\.(u?int(8|16|32|64)?|float(16|32|64)?|complex(64|128)|bool_?|str_|datetime64|"
-    r"timedelta64)"
-    r"|numpy\.random\.(mtrand\.RandomState|_(mt19937|pcg64|philox|sfc64)\.[A-Z]\w*|"
-    r"_generator\.Generator)"
-)
-"""Classes of estimators and arrays; functions are allowed one by one, below."""
-_REFUSED_CLASSES = re.compile(r"sklearn\.(externals|datasets|utils\._testing|conftest)\b.*")
-_ALLOWED_NAMES = frozenset(
-    {
-        "_codecs.encode",
-        "builtins.bytearray",
-        "builtins.complex",
-        "builtins.dict",
-        "builtins.float",
-        "builtins.frozenset",
-        "builtins.int",
-        "builtins.list",
-        "builtins.object",
-        "builtins.set",
-        "builtins.slice",
-        "builtins.tuple",
-        "collections.OrderedDict",
-        "collections.defaultdict",
-        "copy_reg._reconstructor",
-        "copyreg._reconstructor",
-        "joblib.numpy_pickle.NumpyArrayWrapper",
-        "numpy._core.multiarray._reconstruct",
-        "numpy._core.multiarray.scalar",
-        "numpy._core.numeric._frombuffer",
-        "numpy.core.multiarray._reconstruct",
-        "numpy.core.multiarray.scalar",
-        "numpy.core.numeric._frombuffer",
-        "numpy.dtype",
-        "numpy.exp",
-        "numpy.expm1",
-        "numpy.log",
-        "numpy.log1p",
-        "numpy.ndarray",
-        "numpy.random._pickle.__bit_generator_ctor",
-        "numpy.random._pickle.__generator_ctor",
-        "numpy.random._pickle.__randomstate_ctor",
-        "numpy.sqrt",
-        "sklearn.feature_selection._univariate_selection.chi2",
-        "sklearn.feature_selection._univariate_selection.f_classif",
-        "sklearn.feature_selection._univariate_selection.f_regression",
-    }
-)
 _REFUSED_OPCODES = frozenset({"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "OBJ"})
 _TEXTS = frozenset(
     {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING",
@@ -284,7 +215,7 @@ def _untrusted(schema: bytes) -> tuple[list[str], int]:
         if isinstance(node.get("__module__"), str) and isinstance(node.get("__class__"), str)
     }
     loaders = {node.get("__loader__") for node in _nodes(content)}
-    refused = [f"the type {_name(name)}" for name in sorted(found) if not _skops_allows(name)]
+    refused = [f"the type {_name(name)}" for name in sorted(found) if not skops_allows(name)]
     if "MethodNode" in loaders or "ReduceNode" in loaders:
         refused.append("a stored method or reduction")
     return refused, len(found)
@@ -299,13 +230,6 @@ def _nodes(content: object) -> Iterator[dict[str, object]]:
             open_ += node.values()
         elif isinstance(node, list):
             open_ += node
-
-
-def _skops_allows(name: str) -> bool:
-    return name in TRUSTED_SKOPS or name in _PLAIN_TYPES or _allowed(name)
-
-
-_PLAIN_TYPES = frozenset(f"builtins.{name}" for name in ("bool", "bytes", "NoneType", "str"))
 
 
 # ------------------------------------------------------------------------------------ pickles
@@ -324,7 +248,7 @@ def _pickle(stream: BinaryIO) -> tuple[list[str], int]:
             imports += 1
             if name is None:
                 refused.append("an import whose name is computed")
-            elif not _allowed(f"{module}.{name}"):
+            elif not allows(f"{module}.{name}"):
                 refused.append(f"the import {_name(f'{module}.{name}')}")
     except Exception:  # noqa: BLE001 - a pickle that cannot be read to its end is refused
         refused.append("bytes that are no complete pickle")
@@ -375,13 +299,6 @@ def _more(stream: BinaryIO) -> bool:
     if following:
         stream.seek(-1, io.SEEK_CUR)
     return bool(following)
-
-
-def _allowed(name: str) -> bool:
-    name = name.replace("__builtin__.", "builtins.", 1)  # as protocols 0 to 2 write it
-    if name in _ALLOWED_NAMES:
-        return True
-    return bool(_ALLOWED_CLASSES.fullmatch(name)) and not _REFUSED_CLASSES.fullmatch(name)
 
 
 def _name(name: str) -> str:

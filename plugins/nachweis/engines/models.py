@@ -11,7 +11,8 @@ from typing import Any
 
 from nachweis.domain.errors import DataError
 from nachweis.domain.observation import ModelScores, ScoredSample
-from nachweis.engines.artefacts import TRUSTED_SKOPS, FileReader, inspect_artefact
+from nachweis.engines.artefact_allowlist import TRUSTED_SKOPS
+from nachweis.engines.artefacts import FileReader, inspect_artefact
 
 _KEPT = 4
 _LOADED: OrderedDict[str, Any] = OrderedDict()

@@ -21,11 +21,11 @@ from nachweis.domain.observation import (
     Sample,
     Source,
 )
-from nachweis.engines.poisoning import (
+from nachweis.engines.poisoning import is_missing
+from nachweis.engines.triggers import (
     Rules,
     Suspect,
     Trigger,
-    is_missing,
     suspect_pairs,
     suspects_of_column,
     triggers,
