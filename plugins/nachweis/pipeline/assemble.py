@@ -283,7 +283,11 @@ def _contact_permission(activity: Activity, world: World) -> list[RecordField]:
     found = []
     for purpose in activity.purposes:
         logs = [world.models[key].data.scoring_log for key in purpose.models if key in world.models]
-        rules = [world.data_sets[log].contact_permission for log in logs if log in world.data_sets]
+        rules = [
+            world.data_sets[log].contact_permission
+            for log in logs
+            if log is not None and log in world.data_sets
+        ]
         registers = sorted({rule.register_ for rule in rules if rule is not None})
         if registers:
             found.append(

@@ -262,8 +262,8 @@ def _compared(
         by_outcome[item.finding.outcome].append(item)
     failing, passing = by_outcome[Outcome.FAIL], by_outcome[Outcome.PASS]
     if failing:
-        said = sorted({item.finding.explanation for item in failing})
-        return Verdict.CONTRADICTED, failing, "; ".join(said[:3])
+        reports = sorted({item.finding.explanation for item in failing})
+        return Verdict.CONTRADICTED, failing, "; ".join(reports[:3])
     set_aside = by_outcome[Outcome.NOT_APPLICABLE]
     unlooked = [*by_outcome[Outcome.ERROR], *by_outcome[Outcome.NOT_AVAILABLE]]
     covered = {str(item.finding.subject) for item in relevant}
