@@ -610,6 +610,34 @@ class Needs:
         "'employee_monitoring' (agreement_ref or reason, staff_informed_on) in organisation.yaml",
     )
 
+    ACTOR = Need(
+        "actor",
+        lambda inputs: inputs.data_set.field(FieldRole.ACTOR) is not None,
+        "'fields.actor' of the access log",
+    )
+    READERS = Need(
+        "readers",
+        lambda inputs: (
+            bool(inputs.data_set.access and inputs.data_set.access.readers)
+            or any(
+                recipient.access_roles
+                for activity in inputs.world.activities.values()
+                for recipient in activity.recipients
+            )
+        ),
+        "'recipients[].access_roles' of an activity, or 'access.readers' of the access log",
+    )
+    REGION = Need(
+        "region",
+        lambda inputs: inputs.data_set.field(FieldRole.REGION) is not None,
+        "'fields.region' of the access log",
+    )
+    REGIONS = Need(
+        "regions",
+        lambda inputs: bool(inputs.data_set.access and inputs.data_set.access.regions),
+        "'access.regions' of the access log, as the log writes them",
+    )
+
     @classmethod
     def all(cls) -> list[Need]:
         """Every need, by name."""
