@@ -9,10 +9,11 @@ RUN python -m venv /opt/venv \
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 50000 nachweis \
     && useradd --uid 50000 --gid 50000 --no-create-home --home-dir /opt/airflow nachweis \
-    && install -d -o nachweis -g nachweis /opt/airflow /var/lib/nachweis
+    && install -d -o nachweis -g nachweis /opt/airflow /var/lib/nachweis /var/log/airflow
 COPY --from=environment /opt/venv /opt/venv
 WORKDIR /opt/nachweis
 COPY docker docker
+RUN ln -s /opt/nachweis/docker/nachweis /usr/local/bin/nachweis
 COPY plugins plugins
 COPY dags dags
 COPY controls controls

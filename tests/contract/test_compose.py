@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,11 @@ NO_SECRET = {
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 OTHER_SERVICES = ("postgres", "redis", "object-store", "bootstrap")
 NOT_AIRFLOWS_OWN = {"celery", "fab"}
-"""Configuration sections and commands of providers that only the production lock installs."""
+"""Configuration sections of providers that only the production lock installs."""
+CELERY_PROVIDER = "3.26.0"
+CELERY_COMMANDS = {"worker", "flower", "stop", "list-workers", "shutdown-worker"}
+CELERY_APP = "airflow.providers.celery.executors.celery_executor.app"
+"""What that version of the provider has; it is not installed for the tests."""
 
 
 @pytest.fixture(scope="module")
@@ -322,23 +327,87 @@ def test_it_shares_airflows_configuration_with_the_one_command_path(
 def test_every_command_it_runs_exists(resolved: dict[str, Any], name: str) -> None:
     service = resolved["services"][name]
     commands = [service["command"]]
-    if service["healthcheck"].get("test"):
-        commands.append(service["healthcheck"]["test"][1:])
+    probe = service["healthcheck"].get("test")
+    if probe:
+        commands.append(probe[1:] if probe[0] == "CMD" else shlex.split(probe[1]))
     for command in commands:
-        if command[0].endswith("/with-secrets"):
-            command = command[1:]
-        if command[0] == "airflow" and command[1] not in NOT_AIRFLOWS_OWN:
-            parse_as_airflow(command[1:])
-        elif command[:2] == ["python", "-m"]:
-            assert importlib.util.find_spec(command[2]) is not None
-        elif command[:2] == ["python", "-c"]:
-            compile(command[2], "healthcheck", "exec")
+        demand_command(command[1:] if command[0].endswith("/with-secrets") else command)
 
 
-def parse_as_airflow(arguments: list[str]) -> None:
-    from airflow.cli.cli_parser import get_parser
+@pytest.mark.parametrize(
+    "command",
+    [
+        "airflow celery wrker",
+        "airflow schedular",
+        "airflow jobs check --job-kind SchedulerJob",
+        "celery --app nowhere.app inspect ping",
+        "celery --app airflow.providers.celery.executors.celery_executor.app inspekt ping",
+        "python -m nachweis.airflow_bridge.bootstrapp",
+        "something else",
+    ],
+)
+def test_a_command_that_does_not_exist_would_be_noticed(command: str) -> None:
+    with pytest.raises((AssertionError, SystemExit)):
+        demand_command(command.split())
 
-    get_parser().parse_args(arguments)
+
+def demand_command(command: list[str]) -> None:
+    match command:
+        case ["airflow", "celery", name]:
+            assert name in CELERY_COMMANDS
+        case ["airflow", *arguments]:
+            from airflow.cli.cli_parser import get_parser
+
+            get_parser().parse_args(arguments)
+        case ["celery", "--app", app, "inspect", "ping", *_]:
+            assert app == CELERY_APP
+        case ["python", "-m", module]:
+            assert importlib.util.find_spec(module) is not None
+        case ["python", "-c", source]:
+            compile(source, "healthcheck", "exec")
+        case _:
+            raise AssertionError(f"nobody knows whether this exists: {command}")
+
+
+def test_what_is_known_of_the_celery_provider_is_known_of_the_locked_version() -> None:
+    lock = (PACKAGE_ROOT / "requirements-production.lock").read_text()
+    locked = re.findall(r"^apache-airflow-providers-celery==(\S+)", lock, re.MULTILINE)
+    assert locked == [CELERY_PROVIDER], "look its commands and its app up again"
+
+
+def test_the_images_command_line_reads_the_secret_files(tmp_path: Path) -> None:
+    (tmp_path / "NACHWEIS_DUCKDB_THREADS").write_text("no number")
+    link = tmp_path / "nachweis"
+    link.symlink_to(PACKAGE_ROOT / "docker" / "nachweis")
+    assert (
+        f"ln -s /opt/nachweis/docker/nachweis /usr/local/bin/{link.name}" in DOCKERFILE.read_text()
+    )
+    for arguments, code in ((["--version"], 0), (["store", "status"], 2)):
+        done = subprocess.run(
+            [link, *arguments],
+            env={
+                "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": str(PACKAGE_ROOT / "plugins"),
+                "SECRETS_FOLDER": str(tmp_path),
+                "NACHWEIS_STATE": str(tmp_path / "state"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+    assert "NACHWEIS_DUCKDB_THREADS" in done.stderr
+
+
+def test_the_containers_user_can_write_to_every_named_volume(resolved: dict[str, Any]) -> None:
+    made = re.search(r"install -d -o nachweis -g nachweis ([^\n\\&]+)", DOCKERFILE.read_text())
+    assert made is not None
+    for name in (*AIRFLOW_SERVICES, "bootstrap"):
+        mounts = resolved["services"][name]["volumes"]
+        named = {mount["target"] for mount in mounts if mount["type"] == "volume"}
+        assert named, name
+        # A new volume takes owner and rights from the folder of the image that it covers.
+        assert named <= set(made[1].split()), name
 
 
 def test_the_object_store_understands_every_flag(resolved: dict[str, Any]) -> None:
