@@ -8,7 +8,8 @@ export PYTHONPATH := $(CURDIR)
 DEMO_ENV := demo/data/demo.env
 
 # The demo world: the shipped activity and catalogue of this folder, and the demo beside it.
-# An own world replaces it: make nightly NACHWEIS_WORLD=/path/to/world
+# An own world replaces it, with a store of its own:
+#   make nightly NACHWEIS_WORLD=/path/to/world NACHWEIS_STATE=/path/to/world/.nachweis
 ifeq ($(origin NACHWEIS_WORLD),undefined)
 export NACHWEIS_WORLD := $(CURDIR):$(CURDIR)/demo
 WORLD_READY := demo

@@ -140,6 +140,7 @@ def init(
     out.print(
         f"Next:\n"
         f"  export NACHWEIS_WORLD={target}\n"
+        f"  export NACHWEIS_STATE={target / '.nachweis'}\n"
         f"  nachweis lint\n"
         f"  nachweis run --night YYYY-MM-DD    # a date the file has rows of\n"
         f"  nachweis site serve",

@@ -15,7 +15,7 @@ import pytest
 
 from nachweis.domain.finding import Outcome
 from nachweis.storage.embedded import EmbeddedStore
-from tests.integration.night_support import FIRST, Place, command, place
+from tests.integration.night_support import FIRST, SECOND, Place, command, place
 
 pytestmark = pytest.mark.store
 
@@ -93,6 +93,7 @@ def test_init_says_what_it_guessed_and_what_comes_next(use: FirstUse) -> None:
     ):
         assert guess in out
     assert f"export NACHWEIS_WORLD={use.folder}" in out
+    assert f"export NACHWEIS_STATE={use.folder / '.nachweis'}" in out
     assert "nachweis run --night" in out
 
 
@@ -128,6 +129,17 @@ def test_the_first_night_finds_the_schema_as_drafted(use: FirstUse) -> None:
     finding = use.here.finding(FIRST, "schema_as_declared:data_set/my-model-scoring")
     assert finding.outcome is Outcome.PASS
     assert use.here.verify().ok
+
+
+def test_another_world_signs_nothing_into_the_same_ledger(use: FirstUse) -> None:
+    before = use.here.keys()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NACHWEIS_WORLD", str(use.here.world))
+        code, out, err = command("run", "--night", SECOND)
+    assert (code, out) == (2, "")
+    assert "one ledger serves one organisation" in err
+    assert "export NACHWEIS_STATE=" in err
+    assert use.here.keys() == before
 
 
 def test_init_overwrites_nothing(use: FirstUse) -> None:

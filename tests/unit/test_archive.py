@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nachweis.domain.errors import IntegrityError
+from nachweis.domain.errors import IntegrityError, NachweisError
 from nachweis.pipeline.archive import Archive
 from nachweis.storage import layout
 from nachweis.storage.ledger import Ledger
@@ -43,3 +43,14 @@ def test_a_changed_cache_is_noticed(store: SignedStore, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"sig"', b'"gis"'))
     with pytest.raises(IntegrityError):
         _ = Archive(store.records, tmp_path / "cache").length
+
+
+def test_the_ledger_of_another_organisation_is_refused(store: SignedStore, tmp_path: Path) -> None:
+    Archive(MemoryStore(), tmp_path / "empty").demand_organisation("mine")
+    Archive(store.records, tmp_path / "cache").demand_organisation("older than the field")
+    store.night("2026-03-03", statement_change={"organisation": "mine"})
+    archive = Archive(store.records, tmp_path / "cache")
+    archive.demand_organisation("mine")
+    with pytest.raises(NachweisError, match="nights of mine") as caught:
+        archive.demand_organisation("yours")
+    assert "NACHWEIS_STATE" in caught.value.remedy

@@ -223,3 +223,5 @@ class Statement(Document):
     """Documents that the leak gate held back, by place."""
     store: dict[str, JsonValue]
     """Capabilities of the store as its self-test found them."""
+    organisation: str | None = None
+    """Id in organisation.yaml; None in a statement that is older than this field."""

@@ -145,6 +145,27 @@ class Archive:
         current = self.current(night)
         return current if current is not None and current.identity == identity else None
 
+    def demand_organisation(self, organisation: str) -> None:
+        """Refuse to go on with the ledger of another organisation.
+
+        Args:
+            organisation: Id of the organisation whose night shall be signed.
+
+        Raises:
+            NachweisError: If the night signed last is another organisation's.
+        """
+        if not self.attempts:
+            return
+        owner = self.statement(self.attempts[-1]).organisation
+        if owner is not None and owner != organisation:
+            raise NachweisError(
+                f"this store holds the nights of {owner}, and one ledger serves one organisation",
+                where=f"organisation {organisation}",
+                remedy="give this world a state folder of its own "
+                "(export NACHWEIS_STATE=/path/to/folder) or buckets of its own; if the "
+                f"organisation only changed its name, keep the id {owner}",
+            )
+
     @property
     def newest_night(self) -> str | None:
         """The latest signed night, or None."""

@@ -64,6 +64,7 @@ def acknowledge(
             remedy=suggestion(role, roles),
         )  # fmt: skip
     archive = open_archive(settings)
+    archive.demand_organisation(world.organisation.id)
     attempt = night_of(archive, night)
     open_ones = {i.finding.key: i for i in views_of(archive, attempt, world) if i.finding.is_open}
     if key not in open_ones:

@@ -67,7 +67,9 @@ def plan(night: str | None, *, dag: Producer) -> dict[str, Any]:
     context = open_context(night)
     context.demand_policy()
     context.demand_ended()
-    if _settled(context, open_archive(context.settings)):
+    archive = open_archive(context.settings)
+    archive.demand_organisation(context.loaded.world.organisation.id)
+    if _settled(context, archive):
         return {
             "night": str(context.night),
             "attempt": context.attempt,

@@ -330,6 +330,7 @@ def publish(
                 )
     work = _Publication(context, archive, runs)
     work.collect_what_did_not_run()
+    archive.demand_organisation(context.loaded.world.organisation.id)
     if work.tried_in_vain():
         return repeated(context, archive)
     capabilities = self_test(context.settings).model_dump(mode="json")
@@ -410,6 +411,7 @@ def _statement(
         manifests_digest=context.manifests_digest,
         data_versions=work.data_versions,
         code_version=code_version(context.settings),
+        organisation=context.loaded.world.organisation.id,
         software=dict(software()),
         subjects=tuple(sorted({s for run in work.runs for s in run["planned"]})),
         not_run=tuple(work.not_run),
