@@ -1,20 +1,14 @@
-"""Words that the product does not use about itself or its findings (docs/wording.md)."""
+"""What tests of wording share."""
 
 from __future__ import annotations
 
 import csv
-import re
 
 from nachweis.domain.manifest.common import LANGUAGES
+from nachweis.pages.wording import FORBIDDEN, forbidden_words
 from nachweis.settings import PACKAGE_ROOT
 
-FORBIDDEN = re.compile(
-    r"\b(verst(o|ö)(ß|ss)e?\w*|diskriminierung\w*|diskrimination|anonym|anonyme\w*|anonymous|"
-    r"anonymi[sz]ed|anonymisiert\w*|anonymiseret|compliant|unbiased|certified|zertifiziert\w*|"
-    r"certificeret|immutable|unveränderlich\w*|uforanderlig\w*|revisionssicher\w*|gerichtsfest\w*|"
-    r"siegel|segl|deletion proved|must retrain)\b",
-    re.IGNORECASE,
-)
+__all__ = ["FORBIDDEN", "forbidden_words", "official_labels"]
 
 
 def official_labels() -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from nachweis.domain.control import Control, ControlCatalogue, LegalDate
+from nachweis.pages.wording import forbidden_words
 
 CONTROLS = Path(__file__).resolve().parents[2] / "controls"
 LANGUAGES = {"en", "de", "da"}
@@ -171,8 +172,8 @@ def test_authorities_hold_no_unchecked_contact_data(catalogue: ControlCatalogue)
 
 
 def test_words_that_promise_too_much_do_not_occur() -> None:
-    banned = re.compile(
-        r"\b(revisionssicher|gerichtsfest|immutable|unbiased|compliant|anonym)\b", re.IGNORECASE
-    )
-    for file in ("controls.yaml", "dates.yaml", "authorities.yaml", "labels.csv"):
-        assert banned.findall((CONTROLS / file).read_text(encoding="utf-8")) == [], file
+    for file in ("controls.yaml", "dates.yaml", "authorities.yaml"):
+        assert forbidden_words((CONTROLS / file).read_text(encoding="utf-8")) == [], file
+    labels = forbidden_words((CONTROLS / "labels.csv").read_text(encoding="utf-8"))
+    # Keys of the labels, and what the law itself calls it.
+    assert set(labels) <= {"fair", "discrimination"}
