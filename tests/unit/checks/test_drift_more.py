@@ -47,7 +47,8 @@ def values(finding: Finding) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------- forecast
 
-_NOTHING = tables({"income": [1.0, 2.0]}, {"income": [1.0, 2.0]})
+_NOTHING: dict[str, Any] = {}
+_MODEL = {"features": ["income"]}
 
 
 def signed(
@@ -77,7 +78,7 @@ RISING = [0.02 + 0.004 * i for i in range(15)]
 
 
 def test_the_night_of_the_crossing_is_counted_from_tonight() -> None:
-    finding = found(FORECAST, _NOTHING, signed(RISING))
+    finding = found(FORECAST, _NOTHING, model=_MODEL, history=signed(RISING))
     (nights,) = [m for m in finding.measurements if m.name == "nights_until_limit"]
     # 0.076 last night, 0.004 a night: the limit of 0.1 is reached six nights after last night.
     assert nights.value == pytest.approx(5.0)
@@ -88,7 +89,12 @@ def test_the_night_of_the_crossing_is_counted_from_tonight() -> None:
 
 def test_the_feature_that_is_there_first_is_named_first() -> None:
     slower = [0.02 + 0.003 * i for i in range(15)]
-    finding = found(FORECAST, _NOTHING, [*signed(slower, "age"), *signed(RISING, "visits")])
+    finding = found(
+        FORECAST,
+        _NOTHING,
+        model=_MODEL,
+        history=[*signed(slower, "age"), *signed(RISING, "visits")],
+    )
     assert finding.explanation.index("visits") < finding.explanation.index("age")
 
 
@@ -101,12 +107,22 @@ def test_the_feature_that_is_there_first_is_named_first() -> None:
         signed(RISING, outcome="not_available"),
         [*signed(RISING[:8], unit="psi", last=dt.date(2026, 2, 22)), *signed(RISING[:7])],
         [*signed(RISING[:8], limit=0.2, last=dt.date(2026, 2, 22)), *signed(RISING[:7])],
+        signed(RISING, last=dt.date(2026, 2, 20)),
         [],
     ],
-    ids=["nine", "p-value", "no limit", "no verdict", "other method", "other limit", "nothing"],
+    ids=[
+        "nine",
+        "p-value",
+        "no limit",
+        "no verdict",
+        "other method",
+        "other limit",
+        "stale",
+        "nothing",
+    ],
 )
 def test_without_ten_comparable_nights_nothing_is_said(history: list[PastFinding]) -> None:
-    finding = found(FORECAST, _NOTHING, history)
+    finding = found(FORECAST, _NOTHING, model=_MODEL, history=history)
     assert (finding.outcome, finding.severity) == (Outcome.NOT_AVAILABLE, Severity.INFO)
 
 
@@ -118,21 +134,23 @@ def test_noise_never_fails_and_says_that_nothing_can_be_said() -> None:
             for i in range(12)
             for item in signed(list(0.05 + generator.normal(0, 0.01, 20)), f"x{i}")
         ]
-        finding = found(FORECAST, _NOTHING, history)
+        finding = found(FORECAST, _NOTHING, model=_MODEL, history=history)
         assert (finding.outcome, finding.severity) == (Outcome.PASS, Severity.INFO)
 
 
 def test_a_second_signature_of_a_night_does_not_count_twice() -> None:
     once = signed(RISING[:9])
-    assert found(FORECAST, _NOTHING, [*once, *once]).outcome is Outcome.NOT_AVAILABLE
+    assert (
+        found(FORECAST, _NOTHING, model=_MODEL, history=[*once, *once]).outcome
+        is Outcome.NOT_AVAILABLE
+    )
 
 
 def test_the_forecast_reads_no_data() -> None:
-    given = Example("case", Outcome.PASS, _NOTHING, history=tuple(signed(RISING)))
     from nachweis.pipeline.judge import plan_subject
     from tests.unit.checks.test_drift import NIGHT, inputs
 
-    plan = plan_subject(inputs(FORECAST, given).world, inputs(FORECAST).subject, NIGHT, [FORECAST])
+    plan = plan_subject(inputs(FORECAST).world, inputs(FORECAST).subject, NIGHT, [FORECAST])
     (request,) = plan.requests[FORECAST.id]
     assert type(request).__name__ == "History"
     assert request.of == "feature_distribution_stable"

@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nachweis.checks.drift._examples import tables
-from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
+from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import (
     Finding,
     Measurement,
@@ -17,7 +16,7 @@ from nachweis.domain.finding import (
     Threshold,
 )
 from nachweis.domain.manifest import ModelKind
-from nachweis.domain.observation import History, Observations, PastFinding, Request
+from nachweis.domain.observation import NO_DATA_SET, History, Observations, PastFinding, Request
 from nachweis.engines.forecast import SMALLEST_SERIES, Trend, trend
 
 _MEASURED_BY = "feature_distribution_stable"
@@ -25,6 +24,7 @@ _DISTANCE = "distance"
 _FAMILY_ERROR = 0.01
 _LOOK_BACK = 30
 _NAMED = 5
+_STALE_DAYS = 7
 _RECIPE = (
     "Theil-Sen slope of the signed distances of earlier nights; interval of Sen (1968) at a level "
     "of 99 % for all features together"
@@ -56,7 +56,8 @@ def _series(n: int, start: float, step: float) -> list[float]:
     return [start + step * i + _NOISE[i % len(_NOISE)] for i in range(n)]
 
 
-_TABLES = tables({"income": [1.0, 2.0]}, {"income": [1.0, 2.0]})
+_MODEL = {"features": ["income", "age"]}
+_NO_TABLES: Mapping[str, ExampleTable] = {}
 
 
 class DriftThresholdNotInSight(Check):
@@ -70,7 +71,8 @@ class DriftThresholdNotInSight(Check):
         at 99 % for all features together. Where the whole interval lies above 0, the line is
         extended to the limit: nights until then, 0 or more, with the nights for both ends of the
         interval. The check fails, at low severity only, if the line reaches the limit within
-        ``horizon`` nights. Undefined below 10 nights, and for p-values, which have no trend.
+        ``horizon`` nights. Undefined below 10 nights, where the newest
+        distance is older than 7 days, and for p-values, which have no trend.
         Source: scipy.stats.theilslopes.
     Leaves out: Features beyond their limit already, which feature_distribution_stable reports.
         Steps, seasons and curves: a straight line knows none of them. Where the interval holds 0,
@@ -82,7 +84,7 @@ class DriftThresholdNotInSight(Check):
     lifecycle = Lifecycle.EXPERIMENTAL
     subject = SubjectKind.MODEL
     controls = ("MONITOR",)
-    needs = (Needs.SCORING_LOG, Needs.REFERENCE, Needs.FEATURES)
+    needs = (Needs.FEATURES,)
     model_kinds = frozenset(ModelKind) - {ModelKind.GENERATIVE, ModelKind.EXTERNAL_AUDIENCE}
     aliases = ("drift_forecast",)
     params = (
@@ -105,44 +107,48 @@ class DriftThresholdNotInSight(Check):
         Example(
             "distances go up and down",
             Outcome.PASS,
-            _TABLES,
+            _NO_TABLES,
+            model=_MODEL,
             history=_past({"income": _series(20, 0.03, 0.0), "age": _series(20, 0.04, 0.0)}),
         ),
         Example(
             "a distance rises towards its limit",
             Outcome.FAIL,
-            _TABLES,
+            _NO_TABLES,
+            model=_MODEL,
             history=_past({"income": _series(20, 0.02, 0.003), "age": _series(20, 0.04, 0.0)}),
         ),
         Example(
             "a distance rises, but its limit is months away",
             Outcome.PASS,
-            _TABLES,
+            _NO_TABLES,
+            model=_MODEL,
             history=_past({"income": _series(20, 0.02, 0.001)}, limit=0.5),
         ),
         Example(
             "a distance beyond its limit already",
             Outcome.PASS,
-            _TABLES,
+            _NO_TABLES,
+            model=_MODEL,
             history=_past({"income": _series(20, 0.15, 0.003)}),
         ),
         Example(
             "nine nights",
             Outcome.NOT_AVAILABLE,
-            _TABLES,
+            _NO_TABLES,
+            model=_MODEL,
             history=_past({"income": _series(9, 0.02, 0.006)}),
         ),
-        Example("no signed night yet", Outcome.NOT_AVAILABLE, _TABLES),
+        Example("no signed night yet", Outcome.NOT_AVAILABLE, _NO_TABLES, model=_MODEL),
     )
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
         """What feature_distribution_stable signed on earlier nights; no data are read."""
-        source = inputs.source("scoring_log", "current")
-        yield History("history", source, nights=_LOOK_BACK, of=_MEASURED_BY)
+        yield History("history", NO_DATA_SET, nights=_LOOK_BACK, of=_MEASURED_BY)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding; the feature that reaches its limit first is named first."""
-        series = list(_series_of(observations["history"], str(inputs.night)))
+        series = list(_series_of(observations["history"], inputs.night.date))
         long_enough = [one for one in series if len(one.values) >= SMALLEST_SERIES]
         if not long_enough:
             yield self.finding(
@@ -151,6 +157,7 @@ class DriftThresholdNotInSight(Check):
                 f"A trend needs {SMALLEST_SERIES} signed nights with a distance of the same "
                 "feature, method and limit; there are fewer.",
                 severity=Severity.INFO,
+                declare=f"whatever {_MEASURED_BY} asks for, so that it gives distances every night",
             )
             return
         confidence = 1 - _FAMILY_ERROR / len(long_enough)
@@ -190,17 +197,26 @@ class _Series:
     limit: float
 
 
-def _series_of(history: Iterable[PastFinding], tonight: str) -> Iterator[_Series]:
-    """Distances by feature; nights with another method or limit than the newest are left out."""
+def _series_of(history: Iterable[PastFinding], tonight: dt.date) -> Iterator[_Series]:
+    """Distances by feature, as far as the newest is recent.
+
+    Nights with another method or limit than the newest are left out.
+    """
     found: dict[str, dict[str, PastFinding]] = {}
     for past in history:
         value = past.values.get(_DISTANCE)
-        if past.column is None or past.night >= tonight or past.outcome not in {"pass", "fail"}:
+        if (
+            past.column is None
+            or past.night >= str(tonight)
+            or past.outcome not in {"pass", "fail"}
+        ):
             continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.setdefault(past.column, {}).setdefault(past.night, past)
     for column, by_night in sorted(found.items()):
         newest = by_night[max(by_night)]
+        if (tonight - dt.date.fromisoformat(newest.night)).days > _STALE_DAYS:
+            continue
         limit = newest.limits.get(_DISTANCE)
         if limit is None:
             continue
