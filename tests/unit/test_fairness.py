@@ -82,7 +82,7 @@ def test_error_rates_are_bit_identical_where_they_are_defined(data):
             assert value.compared == (n > 0)
 
 
-def test_a_million_rows_cost_no_more_than_their_counts():
+def test_rates_of_a_million_rows_are_those_of_their_counts():
     generator = np.random.default_rng(3)
     n = 1_000_000
     codes = generator.integers(0, 16, n)
