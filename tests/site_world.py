@@ -28,7 +28,7 @@ from nachweis.domain.record import Assessment, NotRun, Statement
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
 from nachweis.pages.catalogue import check_pages
 from nachweis.pipeline.assemble import assemble_dossier, assemble_record
-from nachweis.pipeline.decide import Earlier, Located, assess_dossier, assess_record, locate
+from nachweis.pipeline.decide import Located, Tonight, assess_dossier, assess_record, locate
 from nachweis.pipeline.load import load_controls, load_world
 from nachweis.settings import PACKAGE_ROOT, Settings
 
@@ -112,27 +112,20 @@ def site(
     located: dict[str, list[Located]] = {
         subject: locate(found, "ab" * 32) for subject, found in chosen.items()
     }
-    shared: dict[str, Any] = {
-        "world": world,
-        "night": NIGHT,
-        "findings": located,
-        "earlier": Earlier({}),
-        "decisions": (),
-        "blind": ("groups_large_enough",),
-    }
+    tonight = Tonight(world, NIGHT, located, blind=("groups_large_enough",))
     records, dossiers = {}, {}
     assessments: dict[tuple[str, str], Assessment] = {}
     for key, activity in world.activities.items():
         record = assemble_record(world, activity, MOMENT)
         records[key] = (VersionedRecord(record, 1, record.digest(), str(NIGHT)),)
         assessments[f"record/{key}", str(NIGHT)] = assess_record(
-            record, 1, record.digest(), **shared
+            record, 1, record.digest(), tonight
         )
     for key, model in world.models.items():
         dossier = assemble_dossier(world, model, MOMENT)
         dossiers[key] = (VersionedDossier(dossier, 1, dossier.digest(), str(NIGHT)),)
         assessments[f"dossier/{key}", str(NIGHT)] = assess_dossier(
-            dossier, 1, dossier.digest(), **shared
+            dossier, 1, dossier.digest(), tonight
         )
     languages = tuple(world.organisation.languages)
     return SiteData(
