@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,8 @@ def _check(text: str, name: str) -> None:
     assert page.faults == [], name
     assert "1337" not in page.text, "a template was evaluated"
     assert harmless(text) == text, "a control character reached the page"
-    allowed = ("http://", "https://", "mailto:", "#", "../", "")
     for link in page.links:
-        assert link.startswith(allowed) and "javascript" not in link, link
+        assert re.fullmatch(r"(https?://|mailto:)[^\s]+|#[^:]*|(\.\./)*\w[^:]*", link), link
 
 
 def test_hostile_text_is_inert_on_every_page(folder: Path) -> None:
