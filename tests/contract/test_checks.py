@@ -93,7 +93,9 @@ def test_checks_about_consent_objection_and_erasure_cannot_be_waived() -> None:
         "legal_basis_held_for_rows_used",
         "contact_permission_held_for_audience",
         "erased_subjects_absent",
+        "child_consent_authorised",
         "models_free_of_erased_people",
+        "soft_opt_in_recorded",
         "suppression_respected_in_time",
     }
 

@@ -610,6 +610,46 @@ class Needs:
         "'employee_monitoring' (agreement_ref or reason, staff_informed_on) in organisation.yaml",
     )
 
+    FORBIDDING_LIST = Need(
+        "forbidding_list",
+        lambda inputs: (inputs.data("objections") or inputs.data("suppression_list")) is not None,
+        "'data.objections' or 'data.suppression_list' of the model",
+    )
+    CHILD_CONSENT = Need(
+        "child_consent",
+        lambda inputs: all(
+            inputs.data_set.field(role)
+            for role in (
+                FieldRole.BASIS,
+                FieldRole.COUNTRY,
+                FieldRole.GIVEN_AT,
+                FieldRole.WITHDRAWN_AT,
+                FieldRole.BORN_ON,
+            )
+        ),
+        "fields basis, country, given_at, withdrawn_at and born_on of the register of permissions",
+    )
+    SOFT_OPT_IN = Need(
+        "soft_opt_in",
+        lambda inputs: (
+            (log := inputs.data("scoring_log")) is not None
+            and log.contact_permission is not None
+            and (register := inputs.world.data_sets.get(log.contact_permission.register_))
+            is not None
+            and all(
+                register.field(role)
+                for role in (FieldRole.BASIS, FieldRole.SALE_AT, FieldRole.OBJECTION_NOTICE)
+            )
+        ),
+        "fields basis, sale_at and objection_notice of the register of permissions",
+    )
+    REQUEST_TIMES = Need(
+        "request_times",
+        lambda inputs: all(
+            inputs.data_set.field(role) for role in (FieldRole.RECEIVED_AT, FieldRole.ANSWERED_AT)
+        ),
+        "'fields.received_at' and 'fields.answered_at' of the data set of requests",
+    )
     ACTOR = Need(
         "actor",
         lambda inputs: inputs.data_set.field(FieldRole.ACTOR) is not None,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nachweis.checks.permission._register import all_of, not_after_or_unknown, true_in
-from nachweis.domain.check import Inputs
+from nachweis.checks.permission._register import all_of, not_after_or_unknown
+from nachweis.domain.check import Inputs, Needs
 from nachweis.domain.finding import Measurement
 from nachweis.domain.manifest import DataSet, FieldRole
 from nachweis.domain.observation import (
@@ -22,7 +22,7 @@ from nachweis.domain.observation import (
 from nachweis.engines.moments import zone_of
 
 LISTS = ("suppression_list", "objections")
-DECLARE_A_LIST = "'data.objections' or 'data.suppression_list' of the model"
+DECLARE_A_LIST = Needs.FORBIDDING_LIST.declare
 
 
 def lists_of(inputs: Inputs) -> list[DataSet]:
@@ -154,12 +154,6 @@ def _empty(column: str) -> Expression:
         return values.isnull() | (values.cast("string").strip() == "")
 
     return empty
-
-
-def contacted_in(log: DataSet) -> Expression | None:
-    """Rows that are contacts, where the log says so."""
-    column = log.field(FieldRole.CONTACTED)
-    return true_in(column) if column else None
 
 
 def searched_lists(seen: Observations) -> dict[str, OverlapCounts]:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nachweis.checks.permission._contacts import contact_use
 from nachweis.checks.permission._examples import (
     JANUARY,
     contact_log,
@@ -15,7 +16,6 @@ from nachweis.checks.permission._examples import (
 from nachweis.checks.permission._lists import (
     DECLARE_A_LIST,
     Search,
-    contacted_in,
     entries_without_key,
     list_entries,
     list_undeclared,
@@ -24,11 +24,11 @@ from nachweis.checks.permission._lists import (
     searched_lists,
     unread_lists,
 )
-from nachweis.checks.permission._register import Use, must_be_zero
+from nachweis.checks.permission._register import must_be_zero
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
-from nachweis.domain.manifest import DataSet, FieldRole
-from nachweis.domain.observation import Observations, OverlapCounts, Request, Source
+from nachweis.domain.manifest import DataSet
+from nachweis.domain.observation import Observations, OverlapCounts, Request
 
 _LAST_WEEK = dt.datetime(2026, 2, 23)
 _SOMEBODY = objections_table([_LAST_WEEK], ["z"])
@@ -145,7 +145,7 @@ class ContactPermissionHeldForAudience(Check):
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
         """Look contacts up in the register and in the lists."""
-        use = _use(inputs)
+        use = contact_use(inputs)
         if not use.undeclared():
             yield use.overlap("permission")
         search = Search(inputs, use.data_set, use.source, use.where, use.where)
@@ -156,7 +156,7 @@ class ContactPermissionHeldForAudience(Check):
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding about the audience of the night; what was found outweighs what is unknown."""
-        use, declared = _use(inputs), lists_of(inputs)
+        use, declared = contact_use(inputs), lists_of(inputs)
         permission: OverlapCounts | None = observations.get("permission")
         against = searched_lists(observations)
         contacts = [permission.rows] if permission else []
@@ -205,37 +205,6 @@ def _unknown(observations: Observations, declared: list[DataSet], declare: str) 
         if not list_undeclared(listed) and (why := list_unusable(listed, observations))
     ]
     return "; ".join(reasons)
-
-
-def _use(inputs: Inputs) -> Use:
-    log = inputs.data("scoring_log")
-    rule = log.contact_permission if log else None
-    if log is None or rule is None:
-        raise LookupError("the need 'contact_permission' was not met")
-    register = inputs.world.data_sets[rule.register_]
-    fixed, matched, lacking = [], [], []
-    if log.field(FieldRole.CHANNEL):
-        matched.append(FieldRole.CHANNEL)
-    elif rule.channel:
-        fixed.append((FieldRole.CHANNEL, rule.channel))
-    elif register.field(FieldRole.CHANNEL):
-        lacking.append(f"'fields.channel' or 'contact_permission.channel' of {log.id}")
-    if rule.purpose:
-        fixed.append((FieldRole.PURPOSE, rule.purpose))
-    elif register.field(FieldRole.PURPOSE):
-        lacking.append(f"'contact_permission.purpose' of {log.id}")
-    return Use(
-        data_set=log,
-        source=Source(log.id, "night"),
-        register=register,
-        night=inputs.night,
-        fixed=tuple(fixed),
-        matched=tuple(matched),
-        at=None if log.time else inputs.night.end,
-        where=contacted_in(log),
-        max_age=rule.max_age,
-        lacking=tuple(lacking),
-    )
 
 
 def _measurements(

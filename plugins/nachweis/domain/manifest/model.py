@@ -62,6 +62,17 @@ class TrainedOn(Manifest):
     rows: int | None = None
 
 
+class ErasedPeople(Manifest):
+    """What happens to a version that learned from people who were erased since."""
+
+    decision: Literal["keep", "retrain", "retire"]
+    reason: Text
+    decided_by: RoleRef
+    decided_on: dt.date
+    deadline: dt.date
+    """By when it is done; for ``keep``, by when the decision is reviewed."""
+
+
 class ModelVersion(Manifest):
     """One served version."""
 
@@ -80,6 +91,8 @@ class ModelVersion(Manifest):
     lock_file: Uri | None = None
     """Pinned dependencies the version was trained and is served with."""
     hyperparameters: dict[str, Any] = {}
+    erased_people: ErasedPeople | None = None
+    """Needed once people are erased whom the version learned from."""
 
 
 class DecisionRule(Manifest):
