@@ -143,7 +143,14 @@ def test_the_schedule_follows_the_organisations_time_zone(
     manifest.parent.mkdir()
     manifest.write_text("timezone: Europe/Lisbon\n")
     assert schedule.organisation_zone() == "Europe/Lisbon"
-    for broken in ("timezone: [", "timezone: 3", "timezone: Mars/Olympus", "on: 2026-02-30", "- a", ""):
+    for broken in (
+        "timezone: [",
+        "timezone: 3",
+        "timezone: Mars/Olympus",
+        "on: 2026-02-30",
+        "- a",
+        "",
+    ):
         manifest.write_text(broken)
         assert schedule.organisation_zone() == schedule.DEFAULT_ZONE
     manifest.unlink()

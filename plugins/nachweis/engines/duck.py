@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -94,6 +96,34 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _config(threads: int | None, memory: str) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_persistent_secrets": "false",
+        "preserve_insertion_order": "false",
+        "memory_limit": memory,
+    }
+    return config if threads is None else {**config, "threads": threads}
+
+
+@lru_cache(maxsize=1)
+def _in_memory(process: int, threads: int | None, memory: str) -> duckdb.DuckDBPyConnection:
+    """One engine for all sessions of a process that read tables in memory only.
+
+    Starting an engine takes longer than most examples of checks run. Sessions see nothing of each
+    other: all their views and tables are temporary and belong to their own connection.
+
+    Args:
+        process: The process's id, so that a fork does not inherit an engine.
+        threads: Threads.
+        memory: Memory limit.
+    """
+    import duckdb
+
+    return duckdb.connect(":memory:", config=_config(threads, memory))
+
+
 class Session:
     """A DuckDB connection that Ibis and Great Expectations share, closed with its spill files.
 
@@ -102,8 +132,8 @@ class Session:
         threads: Threads; None is one per core.
         memory: Memory limit, for example ``2GB``.
         s3: Access to data sets in S3.
-        embedded: Only tables in memory will be read: S3 and encrypted spilling stay off, which
-            saves a tenth of a second per session.
+        embedded: Only tables in memory will be read: S3 and spilling stay off, and the engine is
+            shared with the process's other such sessions.
     """
 
     def __init__(
@@ -125,17 +155,14 @@ class Session:
         self._s3_ready = False
         self._names = 0
         self._places: dict[str, str] = {}
-        config: dict[str, Any] = {
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_persistent_secrets": "false",
-            "preserve_insertion_order": "false",
-            "memory_limit": memory,
-            "temp_directory": str(self.scratch / "spill"),
-        }
-        if threads is not None:
-            config["threads"] = threads
-        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(":memory:", config=config)
+        self.connection: duckdb.DuckDBPyConnection
+        if embedded:
+            self.connection = _in_memory(os.getpid(), threads, memory).cursor()
+        else:
+            spill = str(self.scratch / "spill")
+            self.connection = duckdb.connect(
+                ":memory:", config={**_config(threads, memory), "temp_directory": spill}
+            )
         # DuckDB 1.5.5 answers count(*) from Parquet statistics and fails with an internal error
         # where a filter on the file's name was optimised away; without this pass it scans.
         self.connection.execute("SET disabled_optimizers = 'statistics_propagation'")

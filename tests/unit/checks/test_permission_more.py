@@ -12,7 +12,6 @@ import pytest
 from nachweis import registry
 from nachweis.domain.check import Check, Example, ExampleTable
 from nachweis.domain.finding import Finding, Outcome
-from nachweis.domain.manifest import DataSetRole
 from nachweis.pipeline.examples import run_example, worst_outcome
 
 BASIS = registry.check("legal_basis_held_for_rows_used")
@@ -145,4 +144,222 @@ def test_no_key_anywhere_is_never_a_pass(check: type[Check]) -> None:
         }
 
 
-_ = (dt, DataSetRole)
+# ------------------------------------------------------------------------- suppression in time
+
+SUPPRESSED = registry.check("suppression_respected_in_time")
+
+
+def suppressed(received: dt.datetime | None, **params: Any) -> Finding:
+    example = titled(SUPPRESSED, "scored nine days later")
+    objections = example.tables["objections"]
+    rows = {**objections.rows, "received_at": [received]}
+    tables = {**example.tables, "objections": replace(objections, rows=rows)}
+    return run(SUPPRESSED, replace(example, tables=tables, params=params))
+
+
+@pytest.mark.parametrize(
+    ("hours", "max_days", "outcome"),
+    [
+        (24, 1, Outcome.FAIL),
+        (23, 1, Outcome.PASS),
+        (1, 0, Outcome.FAIL),
+        (-1, 0, Outcome.PASS),
+        (24 * 30, 31, Outcome.PASS),
+    ],
+)
+def test_the_limit_counts_from_receipt_to_each_row(
+    hours: int, max_days: int, outcome: Outcome
+) -> None:
+    received = dt.datetime(2026, 3, 2, 10) - dt.timedelta(hours=hours)
+    assert suppressed(received, max_days=max_days).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("days", "band"), [(2, "1-2"), (9, "7-30"), (40, "30-365"), (4000, "> 365")]
+)
+def test_the_longest_delay_is_told_as_a_band(days: int, band: str) -> None:
+    received = dt.datetime(2026, 3, 2, 10) - dt.timedelta(days=days)
+    assert values(suppressed(received))["longest_delay"] == band
+
+
+def test_a_delay_that_is_not_known_has_a_reason() -> None:
+    delay = suppressed(None).measurements[-2]
+    assert (delay.name, delay.value) == ("longest_delay", None)
+    assert delay.reason
+
+
+def test_scores_count_without_any_contact() -> None:
+    example = titled(SUPPRESSED, "scored nine days later")
+    log = example.tables["scoring_log"]
+    alone = {**without(log, "contacted", "channel")}
+    assert run(SUPPRESSED, example, scoring_log=alone).outcome is Outcome.FAIL
+
+
+# ------------------------------------------------------------------------------------ purposes
+
+PURPOSES = registry.check("purposes_compatible")
+
+
+def test_every_purpose_that_lists_the_model_must_be_allowed() -> None:
+    example = titled(PURPOSES, "tagged for another purpose")
+    own, other = example.activity["purposes"]
+    both = [{**own, "models": ["model"]}, {**other, "models": ["model"]}]
+    finding = run(PURPOSES, replace(example, activity={"purposes": both}))
+    assert finding.outcome is Outcome.FAIL
+    assert "training" in finding.explanation
+
+
+def test_data_without_people_need_no_purpose() -> None:
+    finding = run(PURPOSES, titled(PURPOSES, "no tags"), training={"subject_key": None})
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    assert "personal data" in finding.explanation
+
+
+def test_an_assessment_for_another_purpose_does_not_help() -> None:
+    example = titled(PURPOSES, "the further purpose was assessed")
+    own, other = example.activity["purposes"]
+    third = {"id": "support", "text": {"en": "Support"}}
+    assessed = {**own, "compatible_with": {**own["compatible_with"], "purpose": "support"}}
+    activity = {"purposes": [assessed, other, third]}
+    assert run(PURPOSES, replace(example, activity=activity)).outcome is Outcome.FAIL
+
+
+# ----------------------------------------------------------------------- erased people in models
+
+LEARNED = registry.check("models_free_of_erased_people")
+
+
+def test_a_decision_is_for_the_version_that_is_served() -> None:
+    example = titled(LEARNED, "trained again by a date that lies ahead")
+    (decided,) = example.model["versions"]
+    other = {**decided, "version": "2", "erased_people": None, "traffic_share": 0.5}
+    finding = run(LEARNED, replace(example, model={"versions": [decided, other]}))
+    assert finding.outcome is Outcome.FAIL
+    assert finding.explanation.endswith(": 2.")
+    retired = {**other, "live_to": "2026-03-01T00:00:00+01:00"}
+    assert run(LEARNED, replace(example, model={"versions": [decided, retired]})).outcome is (
+        Outcome.PASS
+    )
+
+
+def test_a_decision_taken_later_does_not_count_yet() -> None:
+    example = titled(LEARNED, "trained again by a date that lies ahead")
+    (version,) = example.model["versions"]
+    later = {**version["erased_people"], "decided_on": "2026-03-03"}
+    model = {"versions": [{**version, "erased_people": later}]}
+    assert run(LEARNED, replace(example, model=model)).outcome is Outcome.FAIL
+
+
+def test_people_removed_before_the_training_do_not_count() -> None:
+    example = titled(LEARNED, "removed from the training set after the training")
+    (version,) = example.model["versions"]
+    for trained_at, outcome in (("2026-02-20", Outcome.FAIL), ("2026-02-21", Outcome.PASS)):
+        model = {"versions": [{**version, "trained_at": trained_at}]}
+        assert run(LEARNED, replace(example, model=model)).outcome is outcome
+
+
+def test_the_number_of_people_is_told_per_version() -> None:
+    finding = run(LEARNED, titled(LEARNED, "learned from somebody erased, nothing decided"))
+    counted = [m for m in finding.measurements if m.name == "erased_people_learned_from"]
+    assert [(m.group, m.value, m.unit) for m in counted] == [("version 1", 1, "persons")]
+
+
+# ------------------------------------------------------------------------------------- requests
+
+REQUESTS = registry.check("request_ages_in_time")
+
+
+@pytest.mark.parametrize(
+    ("received", "night", "late"),
+    [
+        ("2026-01-30", "2026-03-02", True),  # last day 28 February, a Saturday: Monday 2 March
+        ("2026-01-30", "2026-03-01", False),
+        ("2026-01-31", "2026-03-02", True),
+        ("2026-02-02", "2026-03-02", True),
+        ("2026-02-03", "2026-03-02", False),
+        ("2026-02-27", "2026-03-27", True),
+        ("2026-02-28", "2026-03-27", False),
+        ("2026-02-28", "2026-03-30", True),  # last day 28 March, a Saturday
+        ("2026-02-28", "2026-03-29", False),
+        ("2026-08-31", "2026-09-30", True),
+        ("2026-08-31", "2026-09-29", False),
+    ],
+)
+def test_a_month_is_counted_by_the_calendar(received: str, night: str, late: bool) -> None:
+    example = titled(REQUESTS, "open for ten days")
+    moment = dt.datetime.fromisoformat(received) + dt.timedelta(hours=23, minutes=30)
+    table = example.tables["requests"]
+    tables = {"requests": replace(table, rows={**table.rows, "received_at": [moment]})}
+    finding = run(REQUESTS, replace(example, tables=tables, night=night))
+    assert finding.outcome is (Outcome.FAIL if late else Outcome.PASS)
+
+
+def test_a_later_answer_does_not_close_a_request_for_an_earlier_night() -> None:
+    example = titled(REQUESTS, "open for six weeks")
+    table = example.tables["requests"]
+    for answered, outcome in ((2, Outcome.PASS), (3, Outcome.FAIL)):
+        rows = {**table.rows, "answered_at": [dt.datetime(2026, 3, answered, 9)]}
+        tables = {"requests": replace(table, rows=rows)}
+        assert run(REQUESTS, replace(example, tables=tables)).outcome is outcome
+
+
+# ------------------------------------------------------------------------------- child consent
+
+CHILD = registry.check("child_consent_authorised")
+
+
+@pytest.mark.parametrize(
+    ("born", "country", "outcome"),
+    [
+        (dt.date(2010, 1, 10), "DE", Outcome.PASS),
+        (dt.date(2010, 1, 11), "DE", Outcome.FAIL),
+        (dt.date(2011, 1, 10), "DK", Outcome.PASS),
+        (dt.date(2011, 1, 11), "DK", Outcome.FAIL),
+        (dt.datetime(2011, 1, 11), "DK", Outcome.FAIL),
+    ],
+)
+def test_the_age_is_that_of_the_country_on_the_day_of_consent(
+    born: dt.date, country: str, outcome: Outcome
+) -> None:
+    example = titled(CHILD, "sixteen on that day, in Germany")
+    register = example.tables["register"]
+    rows = {**register.rows, "born_on": [born], "country": [country]}
+    tables = {"register": replace(register, rows=rows)}
+    assert run(CHILD, replace(example, tables=tables)).outcome is outcome
+
+
+def test_what_cannot_be_judged_is_counted() -> None:
+    example = titled(CHILD, "sixteen on that day, in Germany")
+    register = example.tables["register"]
+    rows = {name: column * 3 for name, column in register.rows.items()}
+    rows |= {"born_on": [dt.date(1980, 1, 1), None, dt.date(2020, 1, 1)]}
+    rows |= {"country": ["DE", "DE", "ZZ"]}
+    finding = run(CHILD, replace(example, tables={"register": replace(register, rows=rows)}))
+    assert finding.outcome is Outcome.PASS
+    assert values(finding)["consents_not_judged"] == 2
+
+
+# --------------------------------------------------------------------------------- soft opt-in
+
+SOFT = registry.check("soft_opt_in_recorded")
+
+
+def test_another_basis_makes_the_conditions_unnecessary() -> None:
+    example = titled(SOFT, "the notice is not recorded")
+    register = example.tables["register"]
+    both = {name: column * 2 for name, column in register.rows.items()}
+    both |= {"basis": ["soft_opt_in", "consent"]}
+    finding = run(
+        SOFT,
+        replace(example, tables={**example.tables, "register": replace(register, rows=both)}),
+    )
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    assert values(finding)["contacts_without_conditions"] == 0
+
+
+def test_withdrawn_rows_prove_nothing() -> None:
+    example = titled(SOFT, "sale and notice are recorded")
+    register = example.tables["register"]
+    rows = {**register.rows, "withdrawn_at": [dt.datetime(2026, 2, 1)]}
+    tables = {**example.tables, "register": replace(register, rows=rows)}
+    assert run(SOFT, replace(example, tables=tables)).outcome is Outcome.NOT_AVAILABLE
