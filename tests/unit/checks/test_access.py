@@ -194,3 +194,13 @@ def judged(declared: dict[str, Any], folder: Path) -> Finding:
         seen = observe(tables, plan.requests, model=None, suites={}, history=lambda _: [])
     (finding,) = judge(world, subject, night, plan, seen)
     return finding
+
+
+@pytest.mark.parametrize("check", [READERS, REGIONS, VOLUME], ids=lambda check: check.id)
+def test_a_log_without_times_says_nothing_about_a_night(check: type[Check]) -> None:
+    example = next(one for one in check.examples if one.outcome is Outcome.FAIL)
+    log = example.tables["log"]
+    timeless = replace(log, declare={**log.declare, "time": None})
+    finding = only(check, replace(example, tables={"log": timeless}))
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    assert "time" in finding.declare

@@ -38,7 +38,7 @@ class AccessRegionsAsDeclared(Check):
     lifecycle = Lifecycle.EXPERIMENTAL
     subject = SubjectKind.DATA_SET
     controls = ("ACCESS", "TRANSFERS", "LOGGING")
-    needs = (Needs.REGION, Needs.REGIONS)
+    needs = (Needs.NIGHTLY, Needs.REGION, Needs.REGIONS)
     data_set_roles = ROLES
     remediation = (
         "List the regions of that night in the log itself and find out who read from there. If it "

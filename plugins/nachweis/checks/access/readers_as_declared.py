@@ -54,7 +54,7 @@ class ReadersAsDeclared(Check):
     lifecycle = Lifecycle.EXPERIMENTAL
     subject = SubjectKind.DATA_SET
     controls = ("ACCESS", "ACCESS-REVIEW", "LOGGING")
-    needs = (Needs.ACTOR, Needs.READERS)
+    needs = (Needs.NIGHTLY, Needs.ACTOR, Needs.READERS)
     data_set_roles = ROLES
     remediation = (
         "List the readers of that night in the log itself and compare them with 'access_roles' of "
