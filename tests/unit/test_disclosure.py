@@ -161,6 +161,18 @@ def test_sealing_twice_changes_nothing_and_no_small_cell_escapes(found: list[Mea
                 assert told in {0, after.n} or (told >= 10 and after.n - told >= 10)
 
 
+def test_recipes_and_reasons_are_sealed_like_explanations() -> None:
+    found = Measurement(
+        name="distance",
+        value=None,
+        recipe="7 contributors; 401 reference rows and 3 current rows",
+        reason="4 people, fewer than the 401 rows needed",
+    )
+    (sealed,) = seal_finding(_finding(found)).measurements
+    assert sealed.recipe == "1-9 contributors; 400 reference rows and 1-9 current rows"
+    assert sealed.reason == "1-9 people, fewer than the 401 rows needed"
+
+
 def test_judgement_and_identity_stay() -> None:
     finding = _finding(Measurement(name="p_value", value=0.000123456, unit="ks", n=4_321))
     sealed = seal_finding(finding)

@@ -14,7 +14,9 @@ Checks judge exact numbers; sealing happens on publication and never changes an 
    is withheld, so that the small one is not the total minus the others. Which one goes by the
    groups' names, not by their sizes: the same one tomorrow as today, so that nights cannot be
    subtracted either.
-5. **Extremes** are not published; :func:`beyond_bound` tells how many lie beyond a declared bound,
+5. **Sentences** (explanation, scope, recipes and reasons): counts in front of words such as
+   ``rows`` or ``people`` are sealed like counts; see :func:`seal_text`.
+6. **Extremes** are not published; :func:`beyond_bound` tells how many lie beyond a declared bound,
    :func:`whole_months` how old the oldest row is.
 
 A group that is small on some nights only is still bounded by its neighbours in time; rounding
@@ -48,6 +50,10 @@ COUNT_UNITS = frozenset(
         "sessions",
         "messages",
         "keys",
+        "lists",
+        "callers",
+        "contributors",
+        "reviewers",
     }
 )
 """Units whose values count people or rows about people."""
@@ -57,7 +63,15 @@ COMPARISON_UNITS = frozenset({"ratio", "difference"})
 """Units whose values compare rates of groups."""
 
 _DAYS_PER_MONTH = 30.436875
-_LIMIT_WORDS = ("at least ", "at most ", "fewer than ", "less than ", "more than ", "minimum of ")
+_LIMIT_WORDS = (
+    "at least ",
+    "at most ",
+    "fewer than ",
+    "fewer than the ",
+    "less than ",
+    "more than ",
+    "minimum of ",
+)
 _UNIT_WORDS = "|".join(sorted(COUNT_UNITS))
 _COUNTED = re.compile(
     r"(?<![\w.,\-/<>])(\d{1,3}(?:,\d{3})+|\d+)"
@@ -246,7 +260,11 @@ def _companions(finding: Finding) -> frozenset[str]:
 def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
     protects = m.group in companions
     n = None if protects else sealed_size(m.n)
-    update: dict[str, object] = {"n": n}
+    update: dict[str, object] = {
+        "n": n,
+        "recipe": seal_text(m.recipe),
+        "reason": seal_text(m.reason),
+    }
     reason = ""
     if isinstance(m.value, (bool, str)) or m.value is None:
         pass

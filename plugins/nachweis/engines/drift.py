@@ -194,7 +194,7 @@ def _recipe(method: Method, cells: str, reference: ColumnProfile, current: Colum
         [
             f"{method.title}: {cells}",
             "nulls and infinities left out",
-            f"{reference.valid} reference and {current.valid} current rows",
+            f"{reference.valid} reference rows and {current.valid} current rows",
             method.parity if exact else "on binned profiles, approximates Evidently 0.7.23",
         ]
     )
