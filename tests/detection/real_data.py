@@ -20,6 +20,9 @@ import pandas as pd  # noqa: TID253 - the preparation stands for the data's owne
 import pytest
 from pydantic import SecretStr
 
+from nachweis.domain.night import Night
+from nachweis.pipeline.context import NightContext
+from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -194,3 +197,9 @@ def night_settings(settings: Settings) -> Iterator[None]:
             plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
             patch.setenv(f"NACHWEIS_{name.upper()}", plain)
         yield
+
+
+def context_of(night: str, settings: Settings) -> NightContext:
+    """A night without a store: what is only observed needs none, and none is started for it."""
+    loaded = load_world(settings)
+    return NightContext(settings, loaded, Night.parse(night, loaded.world.organisation.timezone))

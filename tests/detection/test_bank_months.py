@@ -21,7 +21,6 @@ from nachweis.domain.record import Evidence
 from nachweis.engines.drift import drift
 from nachweis.engines.expectations import check_suite
 from nachweis.pipeline.archive import Archive, open_archive
-from nachweis.pipeline.context import open_context
 from nachweis.pipeline.lint import lint
 from nachweis.pipeline.night import observe_subject, run_night
 from nachweis.pipeline.summary import NightSummary
@@ -33,6 +32,7 @@ from tests.detection.real_data import (
     FIXTURES,
     NUMBERS,
     BankWorld,
+    context_of,
     night_of,
     night_settings,
     prepare_bank,
@@ -94,7 +94,7 @@ def months(bank: BankWorld, tmp_path_factory: pytest.TempPathFactory) -> Months:
     checks = [registry.check(name) for name in MONTHLY]
     for month in bank.months:
         night = night_of(month)
-        context = open_context(night, settings)
+        context = context_of(night, settings)
         seen = observe_subject(context, MODEL, archive=past, checks=checks).findings
         past.remember(night, seen)
         found[month] = {(finding.check, finding.column): finding for finding in seen}
@@ -125,7 +125,7 @@ def test_the_manifests_have_no_problem(world: str, tmp_path: Path) -> None:
 
 
 def test_the_model_sees_neither_the_length_of_a_call_nor_its_month(bank: BankWorld) -> None:
-    declared = open_context("2009-04-30", Settings(world=str(bank.folder))).loaded.world
+    declared = context_of("2009-04-30", Settings(world=str(bank.folder))).loaded.world
     log, training = declared.data_sets["bank-scores"], declared.data_sets["bank-training"]
 
     assert [column.name for column in log.columns if column.feature] == [
@@ -143,7 +143,7 @@ def test_training_data_fail_their_suite_for_calls_recorded_twice_and_nothing_els
 ) -> None:
     settings = Settings(world=str(bank.folder), state=tmp_path)
     subject = Subject(kind=SubjectKind.DATA_SET, id="bank-training")
-    context = open_context("2009-04-30", settings)
+    context = context_of("2009-04-30", settings)
 
     seen = observe_subject(context, subject, archive=ObservedPast(settings.cache)).findings
     found = {finding.check: finding for finding in seen}
@@ -248,7 +248,7 @@ def test_drift_values_equal_evidentlys_own_report(
 ) -> None:
     columns = ("age", "campaign", "previous", "euribor3m", "emp.var.rate", "job", "poutcome")
     theirs = evidently_values(bank.reference, bank.month(month), columns)
-    context = open_context(night_of(month), Settings(world=str(bank.folder), state=tmp_path))
+    context = context_of(night_of(month), Settings(world=str(bank.folder), state=tmp_path))
     model = context.loaded.world.models[MODEL.id]
     reference, current = Source("bank-reference"), Source("bank-scores", "current")
 
