@@ -67,7 +67,7 @@ format: dev ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: dev ## Measure one model against the plain script and the floor
+bench: dev ## Measure one model; BENCH_ARGS=--all-checks; see also bench/growth.py
 	@$(BIN)/python bench/one_model.py $(BENCH_ARGS)
 
 .PHONY: docs

@@ -29,6 +29,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-9
 PLAIN, COLD, WARM, FLOOR = "plain script", "pipeline, cold", "pipeline, warm", "floor"
+EVERY = {
+    "pipeline, all checks": "all",
+    "of these, scans": "pushed-down",
+    "of these, samples": "sampled",
+}
+"""Rows of ``--all-checks``: what :mod:`bench.every_check` runs, each with an empty cache."""
 _METHODS = {
     "Wasserstein distance (normed)": "wasserstein",
     "Jensen-Shannon distance": "jensenshannon",
@@ -62,15 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each of the two files")
     parser.add_argument("--repeat", type=int, default=3, help="runs of the pipeline and the floor")
     parser.add_argument("--plain-repeat", type=int, default=3, help="runs of the plain script")
+    parser.add_argument(
+        "--all-checks",
+        action="store_true",
+        help="also the pipeline with every check that applies, scans and samples apart",
+    )
     parser.add_argument("--data", type=Path, default=ROOT / "bench" / "data")
     options = parser.parse_args(arguments)
     # Files of an older generator must not be taken for this one's.
     generator = hashlib.sha256((ROOT / "bench" / "data.py").read_bytes()).hexdigest()[:8]
     folder = options.data / f"{options.rows}-{generator}"
-    _say(f"two files of {options.rows:,} rows in {folder}")
+    say(f"two files of {options.rows:,} rows in {folder}")
     # In a process of its own: a parent's memory must not grow into its children's.
-    _python("-m", "bench.data", str(folder), str(options.rows))
+    python("-m", "bench.data", str(folder), str(options.rows))
     runs = _run_all(folder, options.repeat, options.plain_repeat)
+    if options.all_checks and (crashed := _run_every_check(runs, folder, options.repeat)):
+        say("Checks crashed, so no time is printed:", *crashed)
+        return 1
     differences = [
         difference
         for plain in runs[PLAIN].outputs[:1]
@@ -78,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for difference in compare(ours, plain)
     ]
     if differences:
-        _say("The outputs differ, so no time is printed:", *differences[:20])
+        say("The outputs differ, so no time is printed:", *differences[:20])
         return 1
     _report(runs, options.rows)
     return 0
@@ -98,16 +112,35 @@ def _run_all(folder: Path, repeat: int, plain_repeat: int) -> dict[str, Runs]:
     return runs
 
 
+def _run_every_check(runs: dict[str, Runs], folder: Path, repeat: int) -> list[str]:
+    """Measure the rows of ``--all-checks``; returns the checks that crashed."""
+    crashed: set[str] = set()
+    for name, part in EVERY.items():
+        runs[name] = Runs()
+        for _ in range(repeat):
+            with tempfile.TemporaryDirectory(prefix="nachweis-bench-") as cache:
+                _measure(runs, name, "bench.every_check", folder, Path(cache), Path(part))
+        crashed |= {key for one in runs[name].outputs for key in one["errors"]}
+    return sorted(crashed)
+
+
 def _measure(runs: dict[str, Runs], name: str, module: str, *arguments: Path) -> None:
-    result = json.loads(_python("-m", module, *map(str, arguments)).splitlines()[-1])
+    result = json.loads(python("-m", module, *map(str, arguments)).splitlines()[-1])
     runs[name].seconds.append(result["seconds"])
     runs[name].peak_mb.append(result["peak_mb"])
     runs[name].outputs.append(result["outputs"])
-    _say(f"  {name} has run")
+    say(f"  {name} has run")
 
 
-def _python(*arguments: str) -> str:
-    """Run Python in a process of its own and return what it printed."""
+def python(*arguments: str) -> str:
+    """Run Python in a process of its own and return what it printed.
+
+    Args:
+        arguments: What follows ``python`` on the command line.
+
+    Returns:
+        Its standard output; a failure ends this program.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *arguments], cwd=ROOT, capture_output=True, text=True
     )
@@ -167,22 +200,23 @@ def _report(runs: Mapping[str, Runs], rows: int) -> None:
     floor = runs[FLOOR].median
     plain = runs[PLAIN].median if runs[PLAIN].seconds else None
     if plain is None:
-        _say("Without the plain script: outputs were not compared.")
+        say("Without the plain script: outputs were not compared.")
     else:
         drift, suite = (len(runs[PLAIN].outputs[0][key]) for key in ("drift", "suite"))
-        _say(f"Outputs agree to {TOLERANCE:g}: {suite} rules, {drift} columns, group rates.")
-    _say("", f"{'program':<16}{'seconds':>10}{'peak MB':>10}{'faster':>10}{'x floor':>10}")
+        say(f"Outputs agree to {TOLERANCE:g}: {suite} rules, {drift} columns, group rates.")
+    say("", f"{'program':<22}{'seconds':>10}{'peak MB':>10}{'faster':>10}{'x floor':>10}")
     for name, run in runs.items():
         if run.seconds:
             faster = f"{plain / run.median:.1f}" if plain else "-"
-            _say(
-                f"{name:<16}{run.median:>10.2f}{run.peak:>10.0f}{faster:>10}"
+            say(
+                f"{name:<22}{run.median:>10.2f}{run.peak:>10.0f}{faster:>10}"
                 f"{run.median / floor:>10.1f}"
             )
-    _say("", f"{rows:,} + {rows:,} rows; median time, largest memory, imports not timed.")
+    say("", f"{rows:,} + {rows:,} rows; median time, largest memory, imports not timed.")
 
 
-def _say(*lines: str) -> None:
+def say(*lines: str) -> None:
+    """Print lines at once."""
     print(*lines, sep="\n", flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench import data
@@ -28,6 +29,74 @@ def world() -> Any:
         models={"model": Model.model_validate(_model())},
         data_sets={one["id"]: DataSet.model_validate(one) for one in _data_sets()},
         suites={"night": Suite.model_validate(_suite())},
+    )
+
+
+def every_check_world(
+    types: Mapping[str, str] | None = None, features: Sequence[str] | None = None
+) -> Any:
+    """The same model with what most checks need declared: training set, keys, permission to use.
+
+    Args:
+        types: Column name to type; default is the data of ``bench.one_model``.
+        features: The model's inputs among them.
+
+    Returns:
+        The manifests.
+    """
+    from nachweis.domain.manifest import Activity, DataSet, Model, Organisation, Suite, World
+
+    types = types or {name: _type(name) for name in data.COLUMNS}
+    features = features or data.FEATURES
+    columns = [
+        {"name": name, "type": kind, "category": "facts", "feature": name in features}
+        for name, kind in {**types, "scored_at": "timestamp"}.items()
+    ]
+    scored = {"key": "id", "score": "score", "prediction": "prediction"}
+    labelled = {**scored, "label": "label"}
+    shared = {
+        "columns": columns,
+        "subject_key": {"column": "id"},
+        "time": {"column": "scored_at"},
+        "purposes": ["scoring"],
+        "identifiability": "pseudonymised",
+    }
+    told = {**shared, "fields": {"key": "id", "label": "label"}, "time": None}
+    declared = [
+        {"id": "training", "role": "training", "location": "reference.parquet", "fields": labelled},
+        {
+            "id": "reference",
+            "role": "reference",
+            "location": "reference.parquet",
+            "fields": labelled,
+        },
+        {"id": "night", "role": "scoring_log", "location": "night.parquet", "fields": scored},
+        {"id": "outcomes", "role": "outcomes", "location": "night.parquet", **told},
+    ]
+    model = _model()
+    model |= {
+        "purpose": "scoring",
+        "features": list(features),
+        "data": {**model["data"], "training": ["training"]},
+    }
+    activity = {
+        **_ACTIVITY,
+        "data_categories": [
+            {"id": "facts", "text": {"en": "Facts"}, "pseudonymised": True, "key_holder": "owner"}
+        ],
+    }
+    rules = [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}]
+    suite = _suite()["expectations"] if features is data.FEATURES else rules
+    return World(
+        organisation=Organisation.model_validate(_ORGANISATION),
+        activities={"scoring": Activity.model_validate(activity)},
+        models={"model": Model.model_validate(model)},
+        data_sets={one["id"]: DataSet.model_validate({**shared, **one}) for one in declared},
+        suites={
+            "night": Suite.model_validate(
+                {"id": "night", "data_set": "night", "expectations": suite}
+            )
+        },
     )
 
 
