@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, registry
 from nachweis.cli_correct import correct
+from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.manifest import ModelKind
@@ -29,7 +30,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 check_app = typer.Typer(help="List, show, create and try checks.", no_args_is_help=True)
-finding_app = typer.Typer(help="List, explain and acknowledge findings.", no_args_is_help=True)
+finding_app = typer.Typer(
+    help="List, explain, acknowledge and waive findings.", no_args_is_help=True
+)
 site_app = typer.Typer(help="Render and serve the auditor's site.", no_args_is_help=True)
 store_app = typer.Typer(
     help="Test the store; start and stop the embedded one of the demonstration.",
@@ -40,6 +43,7 @@ app.add_typer(finding_app, name="finding")
 app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
 app.command()(correct)
+finding_app.command("waive")(waive)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -407,10 +411,12 @@ def finding_why(
     key: Annotated[str, typer.Argument(help="Key as printed by `finding list`.")],
     night: NightOption = None,
 ) -> None:
-    """Explain a finding: numbers, limits and who set them, evidence, what to do."""
+    """Explain a finding: numbers, limits, evidence, what it means, what to try, whom to ask."""
+    from nachweis.pipeline.archive import newest_night
     from nachweis.pipeline.findings import findings_of
 
-    views = {item.finding.key: item for item in findings_of(_resolved(), night)}
+    settings = _resolved()
+    views = {item.finding.key: item for item in findings_of(settings, night)}
     if key not in views:
         raise NachweisError(
             "there is no such finding in this night",
@@ -418,10 +424,11 @@ def finding_why(
             remedy=suggestion(key, views) or "see `nachweis finding list --all`",
         )
     item = views[key]
-    _print_finding(item.finding)
+    _print_finding(item.finding, remedy=False)
     if item.since:
         out.print(f"Open since the night of {item.since}; state: {item.state}", markup=False)
     out.print(f"Evidence: {item.evidence.digest}{item.evidence.pointer}", markup=False)
+    print_guidance(item.finding, night or newest_night(settings))
 
 
 @finding_app.command("ack")
@@ -590,7 +597,7 @@ def _none_open(findings: Sequence[Finding]) -> str:
     return f"No check failed; {could}, see --all."
 
 
-def _print_finding(finding: Finding) -> None:
+def _print_finding(finding: Finding, *, remedy: bool = True) -> None:
     out.print(f"{finding.outcome.value} ({finding.severity.value})  {finding.key}", markup=False)
     out.print(f"  {finding.explanation}", markup=False)
     for item in finding.measurements:
@@ -607,7 +614,7 @@ def _print_finding(finding: Finding) -> None:
         out.print(f"  {item.name}{group} = {value}{unit}{size}{limit}", markup=False)
     if finding.declare:
         out.print(f"  To declare: {finding.declare}", markup=False)
-    if finding.is_open:
+    if finding.is_open and remedy:
         out.print(f"  What to do: {finding.remediation}", markup=False)
 
 
