@@ -126,5 +126,7 @@ class MemoryStore:
 
     def _add(self, key: str, body: bytes, *, marker: bool = False) -> None:
         checksum = hashlib.sha256(body).hexdigest()
-        stored = StoredObject(key, len(body), checksum, f"v{next(self._ids)}", self.clock)
+        number = next(self._ids)
+        modified = self.clock + dt.timedelta(milliseconds=number)
+        stored = StoredObject(key, len(body), checksum, f"v{number}", modified)
         self._versions.setdefault(key, []).append(_Version(stored, body, checksum, marker))

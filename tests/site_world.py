@@ -268,7 +268,7 @@ def _plain(kind: Any, metadata: Sequence[Any], text: str, uri: str) -> Any:
     )  # fmt: skip
 
 
-def filled_world(text: str = "text", uri: str = "https://example.org/doc") -> World:
+def filled_world(text: str = "a text", uri: str = "https://example.org/doc") -> World:
     """A world in which every field of every printed manifest says something."""
     languages = list(LANGUAGES)
     organisation = Organisation.model_validate(

@@ -115,22 +115,28 @@ def subjects_of(context: NightContext, kind: SubjectKind) -> list[Subject]:
 
 
 def blind_checks(context: NightContext, subjects: Iterable[Subject]) -> list[str]:
-    """Checks whose failing example no longer fails, among those that the subjects need."""
+    """Checks whose failing example no longer fails, among those that will look at data.
+
+    A check that cannot run tonight gives no pass that a blind one could fake.
+    """
     world = context.loaded.world
-    needed = {check.id: check for s in subjects for check in registry.applicable(world, s)}
+    needed: dict[str, type[Check]] = {}
+    for subject in subjects:
+        needed |= plan_subject(world, subject, context.night, None).checks
     for _, check in sorted(needed.items()):
-        control = (str(context.night), check, check.observe, check.judge)
+        control = (check, check.observe, check.judge)
         if control not in _REPLAYED:
             _REPLAYED[control] = not replay([check])
     return [
         key
         for key, check in sorted(needed.items())
-        if not _REPLAYED[(str(context.night), check, check.observe, check.judge)]
+        if not _REPLAYED[(check, check.observe, check.judge)]
     ]
 
 
 _REPLAYED: dict[tuple[Any, ...], bool] = {}
-"""Night and check to whether its examples hold; both DAGs may plan in one process."""
+"""A check's code to whether its examples hold. Each night's plan is a process of its own; one that
+plans several nights runs the same code on the same examples."""
 
 
 @dataclass(frozen=True, slots=True)

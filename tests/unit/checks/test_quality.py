@@ -164,7 +164,7 @@ def suite(*rules: Any, rows: int | None = 100) -> Finding:
         ([rule(0, False, "info")], Outcome.FAIL, Severity.INFO),
         ([rule(0, False, "info"), rule(1, False, "warning")], Outcome.FAIL, Severity.MEDIUM),
         ([rule(0, None, error_type="KeyError")], Outcome.ERROR, Severity.HIGH),
-        ([rule(0, False), rule(1, None, error_type="KeyError")], Outcome.ERROR, Severity.HIGH),
+        ([rule(0, False), rule(1, None, error_type="KeyError")], Outcome.FAIL, Severity.HIGH),
     ],
 )
 def test_the_worst_broken_rule_decides(
