@@ -1,0 +1,267 @@
+"""The page that says what was seen: docs/detection.md."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nachweis import registry
+from nachweis.domain.finding import Outcome
+from nachweis.engines.intervals import wilson_interval
+from tests.detection.power.defects import DEFECTS, Defect
+from tests.detection.power.measure import NIGHTS_PER_SEED, CleanNights, without_defect
+from tests.detection.power.texts import CHAT_TURNS, DIALOGUES
+from tests.detection.power.world import INCREMENT_ROWS, LOG_ROWS, REFERENCE_ROWS, TRAINING_ROWS
+
+PROMISED_SEEDS, PROMISED_NIGHTS, PROMISED_ALARMS = 20, 2_000, 1 / 200
+PROMISED_POWER = 0.95
+
+
+@dataclass
+class Results:
+    """What a run came to.
+
+    Attributes:
+        seen: Defect and strength to the outcome of its check per seed.
+        clean: What clean nights came to.
+    """
+
+    seen: dict[tuple[Defect, float], list[Outcome | None]] = field(default_factory=dict)
+    clean: CleanNights = field(default_factory=CleanNights)
+
+    def detected(self, defect: Defect, strength: float) -> tuple[int, int]:
+        """Seeds in which the check failed, and all seeds that were run."""
+        outcomes = self.seen.get((defect, strength), [])
+        return sum(one is Outcome.FAIL for one in outcomes), len(outcomes)
+
+
+def page(results: Results) -> str:
+    """The whole page.
+
+    Args:
+        results: What was counted.
+
+    Returns:
+        Markdown.
+    """
+    parts = (
+        _head(results),
+        _promises(results),
+        _defects(results),
+        _alarms(results.clean),
+        _uncovered(results.clean),
+        _limits(),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(results: Results) -> str:
+    seeds = max((len(outcomes) for outcomes in results.seen.values()), default=0)
+    parts = [
+        "# What the checks see, and how often they raise a false alarm",
+        _text(
+            "This page is written by `make detection`; nobody edits it. Defects are planted in a "
+            "small copy of the demo world, and the check that must see each of them is asked. "
+            "Detected means: the outcome of that check about that model or data set was `fail` in "
+            "the night. An interval is Wilson's at 95 %: what the true share may be after so few "
+            "tries."
+        ),
+        _text(
+            f"Each defect was planted with {seeds} seeds at three strengths. A night has "
+            f"{LOG_ROWS:,} scored rows and {INCREMENT_ROWS} new training rows; the reference has "
+            f"{REFERENCE_ROWS:,} rows, the training set {TRAINING_ROWS:,}. Limits are the defaults "
+            "of the checks and the demo's policy."
+        ),
+    ]
+    short = []
+    if seeds < PROMISED_SEEDS:
+        short.append(f"{seeds} seeds instead of the intended {PROMISED_SEEDS}")
+    if results.clean.nights < PROMISED_NIGHTS:
+        short.append(
+            f"{results.clean.nights:,} clean model-nights instead of the intended "
+            f"{PROMISED_NIGHTS:,}"
+        )
+    if short:
+        parts.append(f"**This run was smaller than intended: {' and '.join(short)}.**")
+    return "\n\n".join(parts)
+
+
+def _promises(results: Results) -> str:
+    rows = []
+    for defect in (one for one in DEFECTS if one.promised):
+        strongest = defect.strengths[-1]
+        hits, n = results.detected(defect, strongest)
+        reached = "not run" if not n else "yes" if hits >= PROMISED_POWER * n else "**no**"
+        words = f"{defect.words(strongest)}"
+        rows.append(f"| `{defect.check}` | {words} | {_rate(hits, n)} | {reached} |")
+    return "\n".join(
+        [
+            "## Intended power",
+            "",
+            _text(
+                f"At least {PROMISED_POWER * 100:.0f} % of these are to be detected. With so few "
+                "seeds, even all of them leave an interval that reaches below that."
+            ),
+            "",
+            "| Check | Defect | Detected | Share reached |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _defects(results: Results) -> str:
+    rows = []
+    for defect in sorted(DEFECTS, key=lambda one: one.check):
+        for strength in defect.strengths:
+            hits, n = results.detected(defect, strength)
+            outcomes = results.seen.get((defect, strength), [])
+            rows.append(
+                f"| `{defect.check}` | {defect.words(strength)} | "
+                f"{_rate(hits, n)}{_otherwise(outcomes)} |"
+            )
+    return "\n".join(
+        [
+            "## All planted defects",
+            "",
+            _text(
+                "The weaker strengths are reported as they are. Many of them lie below the limit "
+                "of the check, which tolerates small differences by design: seldom or never "
+                "seeing them is what the limit means. `policy.yaml` can set another limit where "
+                "the check has one."
+            ),
+            "",
+            "| Check | Defect | Detected |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _otherwise(outcomes: Sequence[Outcome | None]) -> str:
+    """Where a check said nothing or crashed, which is no detection."""
+    others = {
+        name: sum(one is outcome for one in outcomes)
+        for name, outcome in (
+            ("without a verdict", Outcome.NOT_AVAILABLE),
+            ("crashed", Outcome.ERROR),
+        )
+    }
+    told = [f"{n} {name}" for name, n in others.items() if n]
+    return f"; {', '.join(told)}" if told else ""
+
+
+def _alarms(clean: CleanNights) -> str:
+    if not clean.nights:
+        return "## False alarms\n\nNo clean nights were run."
+    low, high = wilson_interval(clean.alarms, clean.nights)
+    allowed = PROMISED_ALARMS * clean.nights
+    verdict = "within" if clean.alarms <= allowed else "**beyond**"
+    upper = (
+        "The whole interval lies within that limit."
+        if high <= PROMISED_ALARMS
+        else "The interval reaches beyond that limit: this run alone does not show that it is kept."
+    )
+    lines = [
+        "## False alarms",
+        "",
+        _text(
+            "Nights without any defect, judged with all checks that apply to the campaign model "
+            f"and to its own data sets, in draws of {NIGHTS_PER_SEED} nights in a row so that "
+            "checks can look back. A model-night is a false alarm if at least one check fails."
+        ),
+        "",
+        f"- {clean.nights:,} model-nights, {clean.alarms} with a failure: "
+        f"{clean.alarms / clean.nights:.2%}, 95 % interval {low:.2%} to {high:.2%}.",
+        f"- Intended is at most 1 in 200 (0.50 %). The share is {verdict} that limit. {upper}",
+        f"- Model-nights in which a check crashed: {_listed(clean.errors)}.",
+        f"- Failures by check: {_listed(clean.by_check)}.",
+    ]
+    if clean.alarms:
+        lines += [
+            "",
+            _text(
+                "Nights of one draw share a reference and a training set, and a difference that "
+                "is there by chance stays for several nights: failures come in clusters, and the "
+                "true interval is wider than the printed one."
+            ),
+        ]
+    return "\n".join(lines)
+
+
+def _uncovered(clean: CleanNights) -> str:
+    missing = without_defect()
+    families = {check: kind.family for check, kind in registry.checks().items()}
+    quiet = sorted(check for check, n in clean.silent.items() if n and not clean.verdicts[check])
+    return "\n".join(
+        [
+            "## What is not measured here",
+            "",
+            _text(
+                f"{len(missing)} of {len(families)} checks have no planted defect on this page. "
+                "They are covered by the passing, failing and unavailable examples in each "
+                "check's file alone, which run in `make test` and in every night:"
+            ),
+            "",
+            *[f"- `{check}` ({families[check]})" for check in missing],
+            "",
+            _text(
+                "In the clean nights these checks never reached a verdict, because the campaign "
+                "model declares nothing for them or the copy holds no such data. Nothing is known "
+                f"here about their false alarms: {_names(quiet)}."
+                if clean.nights
+                else "Nothing is known here about any check's false alarms."
+            ),
+            *(
+                [
+                    "",
+                    _text(
+                        "Nor is anything known about the false alarms of checks that apply to "
+                        "other kinds of models or data sets than those of the campaign model."
+                    ),
+                ]
+                if clean.nights
+                else []
+            ),
+        ]
+    )
+
+
+def _limits() -> str:
+    return "\n".join(
+        [
+            "## How far these numbers carry",
+            "",
+            "- Rows of a night are drawn independently from one population. Real data have",
+            "  weekdays, seasons and campaigns, which raise more alarms; events and persistence in",
+            "  `policy.yaml` are meant for them.",
+            "- A defect is one thing going wrong in a plain way. Somebody who wants to stay unseen",
+            "  plants it below the limits that are printed here.",
+            f"- Texts are built from the demo's sentences: {CHAT_TURNS:,} for identifiers, "
+            f"{DIALOGUES:,} dialogues elsewhere.",
+            "- Real data are looked at by other tests (`tests/detection/test_bank_months.py`,",
+            "  `tests/detection/test_support_messages.py`), without rates.",
+        ]
+    )
+
+
+def _text(words: str) -> str:
+    """A paragraph in lines that an editor shows whole."""
+    return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _rate(hits: int, n: int) -> str:
+    if not n:
+        return "not run"
+    low, high = wilson_interval(hits, n)
+    return f"{hits} of {n}, 95 % interval {low * 100:.0f}-{high * 100:.0f} %"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    found = [f"`{name}` {n}" for name, n in sorted(counts.items()) if n]
+    return ", ".join(found) or "none"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
