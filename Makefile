@@ -70,6 +70,11 @@ format: dev ## Format the code and apply safe fixes
 bench: dev ## Measure one model; BENCH_ARGS=--all-checks; see also bench/growth.py
 	@$(BIN)/python bench/one_model.py $(BENCH_ARGS)
 
+.PHONY: detection
+detection: dev ## Plant defects, write docs/detection.md: make detection [SEEDS=20] [NIGHTS=2000]
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.detection.power.run \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(NIGHTS),--nights $(NIGHTS)) $(DETECTION_ARGS)
+
 .PHONY: docs
 docs: env ## Write what is generated (schemas, checks.md, messages); check links
 	@$(BIN)/nachweis lint --write-schemas manifests/schema
