@@ -112,13 +112,14 @@ def _alarms(base: Base, nights: int, folder: Path, state: State, results: Result
         if name not in state.known:
             counts = clean_nights(base, seed, n, folder / "draw")
             shutil.rmtree(folder / "draw", ignore_errors=True)
-            state.put(name, dataclasses.asdict(counts))
-        kept = state.known[name]
+            # Not asdict: it makes Counters of pairs.
+            kept = {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
+            state.put(name, kept)
         results.clean.add(
             CleanNights(
                 **{
                     field: Counter(value) if isinstance(value, dict) else value
-                    for field, value in kept.items()
+                    for field, value in state.known[name].items()
                 }
             )
         )
