@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -22,15 +23,20 @@ class Proxy:
 
 
 @contextmanager
-def running_proxy(port: int) -> Iterator[Proxy]:
+def running_proxy(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
     """Stand before a local port for a while.
 
     Args:
         port: The server's port.
+        tls: Speak TLS to clients, by this certificate.
     """
     proxy = Proxy()
     listener = socket.create_server(("127.0.0.1", 0))
-    proxy.endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    scheme = "http" if tls is None else "https"
+    proxy.endpoint = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+    if tls is not None:
+        # The handshake belongs to the connection's own thread: a client may break it off.
+        listener = tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=_accept, args=(proxy, listener, port), daemon=True).start()
     try:
         yield proxy

@@ -6,6 +6,7 @@ import datetime as dt
 import io
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,8 @@ from nachweis.engines.tables import Tables
 from nachweis.pipeline.observe import observe
 from nachweis.settings import Settings
 from nachweis.storage.s3 import data_access, list_versions, open_store
+from tests.tcp_proxy import running_proxy
+from tests.tls import private_authority
 from tests.unit.data_worlds import data_set, tables_of
 
 pytestmark = pytest.mark.store
@@ -163,3 +166,28 @@ def test_windows_hold_in_s3_too(tmp_path: Path, put, access: S3Access):
     uri = put("log.parquet", parquet_bytes(id=[1, 2], at=moments))
     with tables_of(tmp_path, data_set(location=uri, time={"column": "at"}), s3=access) as tables:
         assert tables.facts(Source("log", "night")).rows == 1
+
+
+def test_a_private_authority_is_trusted_for_reading_as_for_writing(
+    tmp_path: Path, put, store_settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    uri = put("log.parquet", parquet_bytes(id=[1, 2]))
+    bundle, tls = private_authority(tmp_path)
+    port = urlsplit(store_settings.s3_endpoint or "").port
+    assert port is not None
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with running_proxy(port, tls) as proxy:
+        settings = store_settings.model_copy(update={"s3_endpoint": proxy.endpoint})
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+        lister = list_versions(settings)
+        with tables_of(
+            tmp_path, data_set(location=uri), s3=data_access(settings), s3_lister=lister
+        ) as tables:
+            assert tables.facts(LOG).rows == 2
+            assert len(tables.versions(["log"])["log"]) == 64
+        monkeypatch.delenv("AWS_CA_BUNDLE")
+        with tables_of(tmp_path, data_set(location=uri), s3=data_access(settings)) as tables:
+            error = broken(tables)
+    assert isinstance(error, DataUnavailableError)
+    assert "not signed by an authority that is trusted" in str(error)
+    assert "AWS_CA_BUNDLE" in str(error)

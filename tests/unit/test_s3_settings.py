@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from nachweis.domain.errors import SettingsError, StoreError
+from nachweis.domain.errors import DataUnavailableError, SettingsError, StoreError
 from nachweis.settings import Settings
 from nachweis.storage import embedded
 from nachweis.storage.bootstrap import (
@@ -34,6 +36,7 @@ from nachweis.storage.s3 import (
 from nachweis.storage.s3_client import StoreAccess, new_client
 from nachweis.storage.s3_store import _safe_start
 from tests.s3_stub import running_stub
+from tests.unit.data_worlds import data_set, tables_of
 
 ANCHOR = {"anchor_access_key": "ANCHOR", "anchor_secret_key": SecretStr("a-secret")}
 
@@ -150,6 +153,109 @@ def test_an_empty_bundle_of_authorities_does_not_switch_verification_off(
     monkeypatch.setenv(variable, "")
     session = new_client(StoreAccess(None, "eu-central-1"))._endpoint.http_session
     assert session._verify is True
+
+
+def test_engines_trust_the_authorities_that_the_sdk_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.httpsession import where
+
+    config, of_profile, of_variable = (tmp_path / name for name in ("config", "a.crt", "b.crt"))
+    for file in (of_profile, of_variable):
+        file.write_text("")
+    config.write_text(f"[default]\nca_bundle = {of_profile}\n")
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def trusted() -> Path | None:
+        access = data_access(at("https://s3.invalid", tmp_path))
+        assert access is not None
+        return access.ca_file
+
+    assert trusted() == Path(where())
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(of_variable))
+    assert trusted() == of_variable
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert trusted() == of_profile
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(of_variable))
+    assert trusted() == of_variable
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path))
+    with pytest.raises(SettingsError, match="is not a file"):
+        trusted()
+    access = data_access(at("http://127.0.0.1:1", tmp_path))
+    assert access is not None
+    assert access.ca_file is None
+
+
+@pytest.fixture
+def role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """A profile whose credentials expire at once; tells how often they were asked for."""
+    asked = tmp_path / "asked"
+    script = tmp_path / "credentials.py"
+    script.write_text(
+        "import datetime as dt, json, pathlib\n"
+        f"asked = pathlib.Path({str(asked)!r})\n"
+        "n = len(asked.read_text()) if asked.exists() else 0\n"
+        "asked.write_text('x' * (n + 1))\n"
+        "soon = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=30)\n"
+        "print(json.dumps({'Version': 1, 'AccessKeyId': f'KEY{n}', 'Expiration': soon.isoformat(),"
+        "'SecretAccessKey': f'role-secret-{n}', 'SessionToken': f'role-token-{n}'}))\n"
+    )
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {sys.executable} {script}\n")
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return lambda: len(asked.read_text())
+
+
+def test_a_role_reads_with_its_session_token_and_renews_it(
+    tmp_path: Path, role: Callable[[], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="nachweis")
+    with running_stub() as stub:
+        stub.objects["/data/log.csv"] = b"id\n1\n2\n"
+        settings = Settings(state=tmp_path, mode="production", s3_endpoint=stub.endpoint)
+        access = data_access(settings)
+        assert access is not None
+        declared = data_set(location="s3://data/log.csv")
+        with tables_of(tmp_path, declared, s3=access) as tables:
+            assert tables.blob("s3://data/log.csv") == b"id\n1\n2\n"
+            first = role()
+            assert tables.blob("s3://data/log.csv") == b"id\n1\n2\n"
+            statements = " ".join(entry.sql for entry in tables.log.entries)
+        sent = [
+            (headers["authorization"], headers["x-amz-security-token"])
+            for _, _, headers in map(_lowered, stub.requests)
+        ]
+    assert role() > first
+    numbers = {re.search(r"role-token-(\d+)", token).group(1) for _, token in sent}  # type: ignore[union-attr]
+    assert len(numbers) > 1
+    assert all(f"KEY{token.rpartition('-')[2]}/" in key for key, token in sent)
+    for text in (repr(access), statements, caplog.text):
+        assert "role-secret" not in text
+        assert "role-token" not in text
+
+
+def test_a_role_that_is_gone_is_a_clear_error_of_the_data_set(
+    tmp_path: Path, role: Callable[[], int]
+) -> None:
+    with running_stub() as stub:
+        access = data_access(Settings(state=tmp_path, mode="production", s3_endpoint=stub.endpoint))
+        (tmp_path / "credentials.py").write_text("raise SystemExit('role-secret')")
+        declared = data_set(location="s3://data/log.csv")
+        with (
+            tables_of(tmp_path, declared, s3=access) as tables,
+            pytest.raises(DataUnavailableError, match="credentials for reading") as caught,
+        ):
+            tables.blob("s3://data/log.csv")
+    assert "role-secret" not in str(caught.value)
+
+
+def _lowered(request: tuple[str, str, dict[str, str]]) -> tuple[str, str, dict[str, str]]:
+    method, path, headers = request
+    return method, path, {name.lower(): value for name, value in headers.items()}
 
 
 @pytest.mark.parametrize("tls", [True, False])

@@ -152,7 +152,7 @@ class Session:
         self.scratch = Path(tempfile.mkdtemp(prefix="work-", dir=cache))
         self.log = QueryLog()
         self._s3 = s3
-        self._s3_ready = False
+        self._s3_given: S3Access | None = None
         self._names = 0
         self._places: dict[str, str] = {}
         self.connection: duckdb.DuckDBPyConnection
@@ -235,11 +235,13 @@ class Session:
             DataError: If the engine refuses, in words without data values.
         """
         self.log.add(source, kind, sql)
+        self.renew_s3()
         return self._guarded(lambda: self.connection.execute(sql).fetchall(), where)
 
     def column(self, sql: str, source: str, kind: QueryKind, *, where: str) -> dict[str, Any]:
         """Run a statement and fetch its columns as NumPy arrays; see :meth:`query`."""
         self.log.add(source, kind, sql)
+        self.renew_s3()
         return self._guarded(lambda: dict(self.connection.execute(sql).fetchnumpy()), where)
 
     def batches(
@@ -247,6 +249,7 @@ class Session:
     ) -> Iterator[Any]:
         """Run a statement and stream its result as Arrow record batches; see :meth:`query`."""
         self.log.add(source, kind, sql)
+        self.renew_s3()
         reader = self._guarded(lambda: self.connection.execute(sql).to_arrow_reader(rows), where)
         while True:
             batch = self._guarded(lambda: next(reader, None), where)
@@ -272,15 +275,15 @@ class Session:
             self.connection.unregister(name)
 
     def use_s3(self, where: str) -> None:
-        """Hand the S3 credentials to the engine, once.
+        """Let the engine read from S3 from now on.
 
         Args:
-            where: Data set that needs them.
+            where: Data set that needs it.
 
         Raises:
-            DataError: If no access is configured.
+            DataError: If no access is configured, or its credentials cannot be had.
         """
-        if self._s3_ready:
+        if self._s3_given is not None:
             return
         if self._s3 is None:
             raise DataError(
@@ -288,10 +291,22 @@ class Session:
                 where=where,
                 remedy="set the endpoint and the key for reading data sets",
             )
-        # Not through the log: the statement carries the secret.
-        statement = _secret_statement(self._s3)
-        guarded(lambda: self.connection.execute(statement), "access to S3")
-        self._s3_ready = True
+        self.connection.execute("SET enable_server_cert_verification = true")
+        if self._s3.ca_file is not None:
+            self.connection.execute(f"SET ca_cert_file = {literal(str(self._s3.ca_file))}")
+        self._hand_over(self._s3.current())
+
+    def renew_s3(self) -> None:
+        """Hand over the credentials that hold now, where S3 is read; those of a role expire."""
+        if self._s3_given is not None and self._s3_given.renew is not None:
+            self._hand_over(self._s3_given.current())
+
+    def _hand_over(self, access: S3Access) -> None:
+        if access != self._s3_given:
+            # Not through the log: the statement carries the secret.
+            statement = _secret_statement(access)
+            guarded(lambda: self.connection.execute(statement), "access to S3")
+            self._s3_given = access
 
 
 def _httpfs_extension() -> Path:
@@ -310,6 +325,8 @@ def _secret_statement(access: S3Access) -> str:
         "REGION": literal(access.region),
         "USE_SSL": "true" if access.use_ssl else "false",
     }
+    if access.token:
+        options["SESSION_TOKEN"] = literal(access.token)
     if access.endpoint:
         host = re.sub(r"^https?://", "", access.endpoint).rstrip("/")
         options |= {"ENDPOINT": literal(host), "URL_STYLE": "'path'"}

@@ -40,6 +40,9 @@ def guarded(action: Callable[[], T], where: str, places: Mapping[str, str] | Non
 
 
 _HTTP_STATUS = re.compile(r"HTTP(?: Error)?.{0,80}?\b([45]\d\d)\b|\(HTTP ([45]\d\d)\)", re.DOTALL)
+_CERTIFICATE = re.compile(
+    r"SSL (peer certificate|server verification)|Problem with the SSL CA cert"
+)
 _KNOWN: Sequence[tuple[str, str, str]] = (
     ("No files found", "there is no file", "check the location in the manifest"),
     ("too small to be a Parquet", "the file is empty or cut off", "write the file again"),
@@ -98,6 +101,12 @@ def translated(error: Exception, where: str) -> DataError:
     if "Could not connect" in text or "timed out" in text.lower():
         return DataUnavailableError(
             "the S3 endpoint cannot be reached", where=where, remedy="check endpoint and network"
+        )
+    if _CERTIFICATE.search(text):
+        return DataUnavailableError(
+            "the certificate of the S3 endpoint is not signed by an authority that is trusted",
+            where=where,
+            remedy="name the file with its authority in AWS_CA_BUNDLE",
         )
     if status := _HTTP_STATUS.search(text):
         return _http_error(int(status.group(1) or status.group(2)), where)

@@ -121,6 +121,7 @@ class Tables:
     @property
     def backend(self) -> Any:
         """The Ibis backend; its one connection is shared with Great Expectations."""
+        self._session.renew_s3()
         return self._session.backend
 
     @property

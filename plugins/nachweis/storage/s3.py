@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from nachweis.domain.errors import DataError, SettingsError, StoreError
+from nachweis.domain.errors import DataError, DataUnavailableError, SettingsError, StoreError
 from nachweis.domain.s3access import S3Access
 from nachweis.settings import Settings
 from nachweis.storage import embedded
-from nachweis.storage.s3_client import StoreAccess, client
+from nachweis.storage.s3_client import (
+    StoreAccess,
+    chain_credentials,
+    client,
+    failures,
+    translate,
+    trusted_authorities,
+)
 from nachweis.storage.s3_store import S3Store
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
 
 BucketRole = Literal["records", "narratives", "site", "anchor"]
 
@@ -87,23 +98,46 @@ def data_access(settings: Settings) -> S3Access | None:
         settings: Settings.
 
     Returns:
-        Endpoint and credentials, the writer's where no others are set; None if neither the
-        settings nor the SDK's own chain hold any.
+        Endpoint, credentials and authorities, the writer's credentials where no others are set;
+        None if neither the settings nor the SDK's own chain hold any. Those of the chain may be
+        temporary: they come with their session token and can be renewed.
+
+    Raises:
+        SettingsError: If half of a credential is missing, or the bundle of authorities is no file.
+        StoreError: If the SDK's chain fails.
     """
     access = _data(settings)
-    key, secret = access.key, access.secret
-    if key is None or secret is None:
-        import boto3
-
-        found = boto3.session.Session().get_credentials()
-        if found is None:
-            return None
-        frozen = found.get_frozen_credentials()
-        if frozen.access_key is None or frozen.secret_key is None:
-            return None
-        key, secret = frozen.access_key, frozen.secret_key
     scheme = urlsplit(access.endpoint).scheme if access.endpoint else "https"
-    return S3Access(access.endpoint, access.region, key, secret, use_ssl=scheme != "http")
+    use_ssl = scheme != "http"
+    found = S3Access(
+        access.endpoint,
+        access.region,
+        access.key or "",
+        access.secret or "",
+        use_ssl=use_ssl,
+        ca_file=trusted_authorities() if use_ssl else None,
+    )
+    if access.key is not None and access.secret is not None:
+        return found
+    chain = chain_credentials()
+    return None if chain is None else _of_chain(found, chain).current()
+
+
+def _of_chain(access: S3Access, chain: Credentials) -> S3Access:
+    """Access by the SDK's chain, asked again whenever it is used: its credentials may expire."""
+
+    def renew() -> S3Access:
+        try:
+            held = chain.get_frozen_credentials()
+        except failures() as error:
+            failed = translate(error, "credentials for reading data sets")
+            raise DataUnavailableError(
+                failed.what, where=failed.where, remedy=failed.remedy
+            ) from error
+        key, secret = held.access_key or "", held.secret_key or ""
+        return replace(access, key=key, secret=secret, token=held.token, renew=renew)
+
+    return replace(access, renew=renew)
 
 
 def list_versions(settings: Settings) -> Callable[[str], list[tuple[str, str, str]]]:

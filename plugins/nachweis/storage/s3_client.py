@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nachweis.domain.errors import (
     IntegrityError,
     NachweisError,
+    SettingsError,
     StoreError,
     StoreUnavailableError,
 )
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
@@ -112,6 +115,56 @@ def new_client(
 
 _CA_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 """Variables in which the SDK looks for the authorities to trust."""
+
+
+def chain_credentials() -> Credentials | None:
+    """What the SDK's own chain finds: variables, a profile, or a role, renewed when it expires.
+
+    Returns:
+        The credentials, or None if there are none.
+
+    Raises:
+        NachweisError: If a source that is configured fails.
+    """
+    import boto3
+
+    try:
+        found = boto3.session.Session().get_credentials()
+        held = None if found is None else found.get_frozen_credentials()
+    except failures() as error:
+        raise translate(error, "credentials for reading data sets") from error
+    return None if held is None or not (held.access_key and held.secret_key) else found
+
+
+def trusted_authorities() -> Path:
+    """The file with the authorities that the SDK trusts, for others to trust the same.
+
+    Returns:
+        The bundle named to the SDK, else the one it brings along.
+
+    Raises:
+        SettingsError: If what is named is not a file.
+    """
+    from botocore.httpsession import get_cert_path
+
+    # In the SDK's own order; an empty name counts as none, as for its client.
+    named = os.environ.get(_CA_BUNDLES[0]) or _profile_bundle() or os.environ.get(_CA_BUNDLES[1])
+    path = Path(named or str(get_cert_path(True))).expanduser()
+    if not path.is_file():
+        raise SettingsError(
+            "the bundle of certificate authorities is not a file",
+            where=_CA_BUNDLES[0],
+            remedy="name one file of PEM certificates; a folder of them cannot be used",
+        )
+    return path
+
+
+def _profile_bundle() -> str | None:
+    import botocore.session
+
+    found: str | None = botocore.session.get_session().get_config_variable("ca_bundle")
+    return found
+
 
 _creating = threading.Lock()
 """Clients may be shared between threads, sessions may not."""
