@@ -78,6 +78,7 @@ detection: dev ## Plant defects, write docs/detection.md: make detection [SEEDS=
 .PHONY: docs
 docs: env ## Write what is generated (schemas, checks.md, messages); check links
 	@$(BIN)/nachweis lint --write-schemas manifests/schema
+	@$(BIN)/nachweis export schema --out docs/schema
 	@$(BIN)/nachweis check list --markdown > docs/checks.md
 	@$(BIN)/python -m nachweis.pages.messages
 	@$(BIN)/python tools/check_links.py README.md CONTRIBUTING.md docs

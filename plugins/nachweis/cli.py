@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, registry
 from nachweis.cli_correct import correct
+from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
@@ -43,6 +44,7 @@ app.add_typer(finding_app, name="finding")
 app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
 app.command()(correct)
+app.command()(export)
 finding_app.command("waive")(waive)
 
 out = Console(highlight=False, soft_wrap=True)

@@ -173,7 +173,8 @@ class Archive:
 
     # ------------------------------------------------------------------------ documents
 
-    def _document(self, key: str, digest: str, kind: type[D]) -> D:
+    def content(self, key: str, digest: str) -> bytes:
+        """The bytes of a signed document, as they were signed."""
         path = self.cache / "objects" / digest[:2] / digest
         content = path.read_bytes() if path.is_file() else None
         if content is None or digest_bytes(content) != digest:
@@ -184,7 +185,10 @@ class Archive:
             if digest_bytes(content) != digest:
                 raise IntegrityError("a document differs from its signed digest", where=key)
             _keep(path, content)
-        return kind.model_validate(parse(content))
+        return content
+
+    def _document(self, key: str, digest: str, kind: type[D]) -> D:
+        return kind.model_validate(parse(self.content(key, digest)))
 
     def statement(self, attempt: SignedAttempt) -> Statement:
         """The statement of an attempt."""

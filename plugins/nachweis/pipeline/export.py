@@ -1,0 +1,209 @@
+"""What people take away: a signed version, or the register, in a format of their choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nachweis.domain.canonical import parse
+from nachweis.domain.errors import NachweisError, suggestion
+from nachweis.domain.manifest import World, json_of
+from nachweis.domain.record import VersionRef
+from nachweis.pages.exports import Format, Kind, Source, Version, by_name
+from nachweis.pages.words import Words, translations
+from nachweis.pipeline.archive import Archive, SignedAttempt, night_of, open_archive
+from nachweis.pipeline.load import load_world
+from nachweis.settings import Settings
+
+REGISTER = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An export with the name its file should have."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A version and the night that made it."""
+
+    reference: VersionRef
+    night: str
+
+
+def export(
+    settings: Settings,
+    target: str,
+    name: str,
+    *,
+    layout: str = "",
+    language: str | None = None,
+    night: str | None = None,
+    version: int | None = None,
+) -> Exported:
+    """Write a signed version, or the register, in a format.
+
+    Args:
+        settings: Resolved settings.
+        target: Id of an activity or model, ``record/ID``, ``dossier/ID``, or ``register``.
+        name: Name of the format.
+        layout: Country of the authority it is for.
+        language: Language; default is the controlling one.
+        night: State as of this signed night; default is the newest.
+        version: Version of the document; default is that night's.
+
+    Returns:
+        File name and bytes.
+
+    Raises:
+        NachweisError: If nothing signed fits what was asked for.
+    """
+    archive = open_archive(settings)
+    world = load_world(settings).world
+    attempt = night_of(archive, night)
+    known = _versions_until(archive, attempt)
+    current = [item for item in archive.statement(attempt).versions if item.kind == "record"]
+    kind, chosen = _chosen(known, current, target, version)
+    made = by_name(name, kind)
+    source = Source(
+        kind=kind,
+        versions=tuple(
+            _version(archive, item, attempt if made.nightly else None) for item in chosen
+        ),
+        words=_words(settings, world, language),
+        templates=settings.templates,
+        controls=world.controls.controls,
+        organisation=json_of(world.organisation),
+        layout=_layout(made, layout, settings),
+    )
+    return Exported(_file_name(made, source, attempt), made.render(source))
+
+
+def sources_of_version(
+    settings: Settings, world: World, version: Version, languages: tuple[str, ...]
+) -> dict[str, Source]:
+    """The sources of a new version's renderings, one per language.
+
+    The organisation is left out: a rendering depends on its version and the catalogues alone.
+    """
+    kind: Kind = "record" if version.document["kind"] == "record" else "dossier"
+    return {
+        language: Source(
+            kind=kind,
+            versions=(version,),
+            words=_words(settings, world, language),
+            templates=settings.templates,
+            controls=world.controls.controls,
+        )
+        for language in languages
+    }
+
+
+def _versions_until(
+    archive: Archive, attempt: SignedAttempt
+) -> dict[tuple[str, str], dict[int, _Known]]:
+    """Versions of every document that were signed up to a night."""
+    found: dict[tuple[str, str], dict[int, _Known]] = {}
+    for earlier in archive.attempts:
+        if earlier.night > attempt.night:
+            continue
+        for item in archive.statement(earlier).versions:
+            versions = found.setdefault((item.kind, item.id), {})
+            if item.new or item.version not in versions:
+                versions[item.version] = _Known(item, earlier.night)
+    return found
+
+
+def _chosen(
+    known: dict[tuple[str, str], dict[int, _Known]],
+    current: list[VersionRef],
+    target: str,
+    version: int | None,
+) -> tuple[Kind, list[_Known]]:
+    if target == REGISTER:
+        if version is not None:
+            raise NachweisError(
+                "a register has no version of its own",
+                where="--version",
+                remedy="choose a night with --night",
+            )
+        if not current:
+            raise NachweisError("there is no record yet", where=target)
+        listed = sorted(current, key=lambda item: item.id)
+        return "register", [known["record", item.id][item.version] for item in listed]
+    kind, _, name = target.rpartition("/")
+    fitting = [key for key in known if key[1] == name and kind in {"", key[0]}]
+    if len(fitting) != 1:
+        names = sorted({REGISTER, *(f"{a}/{b}" for a, b in known)})
+        raise NachweisError(
+            "an activity and a model have this id" if fitting else "nothing signed has this id",
+            where=target,
+            remedy=suggestion(target, [b for _, b in known]),
+            valid=names,
+        )
+    many = known[fitting[0]]
+    number = version or max(many)
+    if number not in many:
+        raise NachweisError(
+            f"there is no version {number}",
+            where=target,
+            valid=[str(item) for item in sorted(many)],
+        )
+    return ("record" if fitting[0][0] == "record" else "dossier"), [many[number]]
+
+
+def _version(archive: Archive, item: _Known, attempt: SignedAttempt | None) -> Version:
+    reference = item.reference
+    document: Any = parse(archive.content(reference.key, reference.digest))
+    assessment, digest = None, ""
+    if attempt is not None:
+        place = f"{reference.kind}/{reference.id}"
+        digest = archive.statement(attempt).assessments.get(place, "")
+        found = archive.assessment(attempt, digest) if digest else None
+        if found is None or found.target_version != reference.version:
+            raise NachweisError(
+                "this version was not assessed in this night",
+                where=f"{place}, {attempt.night}",
+                remedy="choose the night with --night",
+            )
+        assessment = found.document()
+    return Version(document, reference.version, reference.digest, item.night, assessment, digest)
+
+
+def _words(settings: Settings, world: World, language: str | None) -> Words:
+    languages = world.organisation.languages
+    wanted = language or world.organisation.main_language
+    if wanted not in languages:
+        raise NachweisError(
+            "the organisation's documents are not written in this language",
+            where="--lang",
+            valid=languages,
+        )
+    return Words(wanted, world.controls.labels, translations(settings.templates, wanted))
+
+
+def _layout(made: Format, layout: str, settings: Settings) -> str:
+    if not layout:
+        return ""
+    known = made.layouts(settings.templates) if made.layouts else ()
+    if layout.upper() not in known:
+        raise NachweisError(
+            f"{made.name} has no layout of this authority"
+            if known
+            else f"{made.name} looks the same for every authority",
+            where="--for",
+            valid=known,
+        )
+    return layout.upper()
+
+
+def _file_name(made: Format, source: Source, attempt: SignedAttempt) -> str:
+    language = f".{source.words.language}" if made.spoken else ""
+    authority = f"-{source.layout.lower()}" if source.layout else ""
+    if source.kind == REGISTER:
+        return f"register-{attempt.night}{authority}{language}.{made.suffix}"
+    night = f"-{attempt.night}" if made.nightly else ""
+    return f"{source.only.id}-v{source.only.version}{night}{authority}{language}.{made.suffix}"

@@ -1,0 +1,101 @@
+"""JSON, its published schema, and CSV: what is signed, whole, and readable by machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from nachweis.domain.errors import IntegrityError, NachweisError
+from nachweis.pages.exports import by_name, formats
+from nachweis.pages.exports.csv_fields import inert
+from nachweis.pages.exports.json_document import schemas
+from nachweis.settings import PACKAGE_ROOT
+from tests.export_world import bank, demo
+
+PUBLISHED = PACKAGE_ROOT / "docs" / "schema"
+
+
+def test_the_published_schemas_are_those_of_the_domain_models() -> None:
+    stored = {path.name: path.read_text(encoding="utf-8") for path in PUBLISHED.iterdir()}
+    assert stored == schemas(), "run `nachweis export schema --out docs/schema`"
+
+
+@pytest.mark.parametrize("world", [demo, bank])
+def test_json_is_what_was_signed_and_fits_its_schema(world) -> None:  # type: ignore[no-untyped-def]
+    made = formats()["json"]
+    for source in world().every():
+        content = made.render(source)
+        schema = json.loads(schemas()[f"{source.kind}.schema.json"])
+        Draft202012Validator.check_schema(schema)
+        Draft202012Validator(schema).validate(json.loads(content))
+        if source.kind == "register":
+            listed = json.loads(content)["records"]
+            assert [item["digest"] for item in listed] == [v.digest for v in source.versions]
+        else:
+            stored = {**world().data.records, **world().data.dossiers}[source.only.id][-1]
+            document = getattr(stored, source.kind)
+            assert content == document.canonical()
+
+
+def test_a_schema_refuses_what_is_no_record() -> None:
+    schema = json.loads(schemas()["record.schema.json"])
+    document = json.loads(formats()["json"].render(demo().source("record", "newsletter")))
+    for broken in ({**document, "kind": "dossier"}, {**document, "extra": 1}):
+        assert not Draft202012Validator(schema).is_valid(broken)
+
+
+def test_json_of_another_digest_is_refused() -> None:
+    source = demo().source("record", "newsletter")
+    version = source.only
+    forged = type(version)(
+        {**version.document, "status": "ended"}, version.version, version.digest, version.night
+    )
+    with pytest.raises(IntegrityError):
+        formats()["json"].render(type(source)("record", (forged,), source.words, source.templates))
+
+
+def _rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def test_csv_has_every_field_of_every_activity_once() -> None:
+    source = demo().source("register", language="de")
+    rows = _rows(formats()["csv"].render(source))
+    declared = [
+        (f"record/{version.id}", field["id"])
+        for version in source.versions
+        for part in ("sections", "further")
+        for section in version.document[part]
+        for field in section["fields"]
+    ]
+    assert [(row["document"], row["field"]) for row in rows] == declared
+    assert source.words.unknown == set()
+    by_field = {(row["document"], row["field"]): row for row in rows}
+    period = by_field["record/direct-marketing", "retention/campaign-logs-6-months"]
+    assert "6 Monate" in period["value"]
+    assert "Besuche im Webshop und geöffnete Newsletter" in period["value"]
+    assert period["required_by_law"] == "yes"
+    none = by_field["record/direct-marketing", "special_categories"]
+    assert (none["value"], none["origin"]) == ("", "missing")
+
+
+@given(st.text(max_size=20))
+def test_no_cell_of_a_csv_can_start_a_formula(text: str) -> None:
+    assert not inert(text).strip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert inert(text).endswith(inert(text).removeprefix("'"))
+
+
+def test_each_format_is_found_by_its_name_and_a_mistake_lists_them() -> None:
+    assert {"json", "csv"} <= set(formats())
+    for name, made in formats().items():
+        assert made.name == name
+        assert not (made.stored and made.nightly), "a version's folder holds no night's findings"
+    with pytest.raises(NachweisError, match="not a format") as error:
+        by_name("jsno", "record")
+    assert "json" in str(error.value)
