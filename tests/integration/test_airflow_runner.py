@@ -70,8 +70,9 @@ def test_a_night_is_signed_whatever_its_findings(twice: Twice) -> None:
 
 def test_progress_says_what_runs_and_how_far(twice: Twice) -> None:
     steps = re.findall(r"^\[ *[\d.]+ s\] (.*)$", twice.first.stdout, re.MULTILINE)
-    for number, dag_id in enumerate(runner.DAGS, start=1):
-        assert f"({number} of 3) {dag_id}" in steps
+    first, second, last = runner.DAGS
+    assert f"(1 and 2 of 3) {first}, {second}" in steps
+    assert f"(3 of 3) {last}" in steps
     assert any(step.startswith("1/1 model/propensity ") for step in steps)
     counted = [re.match(r"(\d)/3 data_set/", step) for step in steps]
     assert [found.group(1) for found in counted if found] == ["1", "2", "3"]

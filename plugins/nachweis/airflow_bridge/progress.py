@@ -52,6 +52,20 @@ def position(subject: str) -> str:
 
 
 @contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Let somebody hear each step for a while.
+
+    Args:
+        listener: Called with each line.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
 def step(name: str) -> Iterator[None]:
     """Report a failure of what runs inside, by its own words or by its type, and pass it on.
 

@@ -1,4 +1,4 @@
-"""`make nightly`: the three governance DAGs with real Airflow, one after the other, in one process.
+"""`make nightly`: the three governance DAGs with real Airflow, in two processes.
 
 Exit codes: 0 = signed, whatever the findings; 1 = signed, and a finding reaches ``--fail-on``;
 2 = not signed.
@@ -13,15 +13,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from nachweis.airflow_bridge.home import Home
 from nachweis.airflow_bridge.progress import Printer, tell
-from nachweis.domain.errors import NachweisError, SettingsError
+from nachweis.domain.errors import NachweisError
 from nachweis.domain.finding import Severity
 from nachweis.domain.night import Night
 from nachweis.pipeline.summary import NightSummary, summary_text
-from nachweis.settings import PACKAGE_ROOT, Settings
+from nachweis.settings import Settings
+
+if TYPE_CHECKING:
+    from nachweis.airflow_bridge.side_by_side import Ended
 
 DAGS = ("training_data_quality", "deployed_model_monitoring", "processing_records")
 SIGNED, FOUND, NOT_SIGNED = 0, 1, 2
@@ -67,7 +70,7 @@ def exit_code(summary: NightSummary, fail_on: str | None) -> int:
 
 
 def run_night(home: Home, settings: Settings, night: str) -> NightSummary:
-    """Run the three DAGs for one night on their own metadata database.
+    """Run the three DAGs for one night, those that observe at the same time.
 
     Args:
         home: Where Airflow keeps its own state.
@@ -85,67 +88,50 @@ def run_night(home: Home, settings: Settings, night: str) -> NightSummary:
     if not (home.folder / ".migrated").exists():
         tell("setting up Airflow's metadata database (once)")
     home.prepare()
+    beside = Home(home.folder.with_name(f"{home.folder.name}-beside"))
+    beside.prepare(like=home)
     with running_store(settings):
         home.enter()
         tell("loading Airflow")
-        return NightSummary.model_validate(_run_dags(night))
+        return NightSummary.model_validate(_run_dags(beside, night))
 
 
-def _run_dags(night: str) -> dict[str, Any]:
-    dags = _load_dags()
-    runs = {}
-    for number, dag_id in enumerate(DAGS, start=1):
-        tell(f"({number} of {len(DAGS)}) {dag_id}")
-        runs[dag_id] = dags[dag_id].test(
-            logical_date=dt.datetime.fromisoformat(night).replace(tzinfo=dt.UTC),
-            run_conf={"night": night},
-        )
-        if dag_id != DAGS[-1] and runs[dag_id].state != "success":
-            raise _not_signed(runs[dag_id], night)
-    summary = _result(runs[DAGS[-1]], "publish")
+def _run_dags(beside: Home, night: str) -> dict[str, Any]:
+    from nachweis.airflow_bridge.side_by_side import Beside, run_dag
+
+    first, second, last = DAGS
+    with Beside(beside, second, night) as other:
+        tell(f"(1 and 2 of {len(DAGS)}) {first}, {second}")
+        for dag_id, ended in ((first, run_dag(first, night)), (second, other.wait())):
+            if not ended.succeeded:
+                raise _not_signed(dag_id, night, ended)
+    tell(f"({len(DAGS)} of {len(DAGS)}) {last}")
+    ended = run_dag(last, night)
+    summary = _result(last, ended.run_id, "publish")
     if summary is None:
-        raise _not_signed(runs[DAGS[-1]], night)
-    if "render" in _failed(runs[DAGS[-1]]):
+        raise _not_signed(last, night, ended)
+    if "render" in ended.failed:
         # The night is signed and stays so; only the pages lag behind.
         summary["site_problem"] = "the task render failed; the log names the cause"
     return summary
 
 
-def _load_dags() -> dict[str, Any]:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(dag_folder=PACKAGE_ROOT / "dags")
-    if bag.import_errors:
-        raise SettingsError(
-            "a DAG file cannot be imported",
-            where=", ".join(_short(Path(path)) for path in bag.import_errors),
-            remedy="the log holds the traceback",
-        )
-    return dict(bag.dags)
-
-
-def _result(run: Any, task_id: str) -> dict[str, Any] | None:
+def _result(dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
         query = XComModel.get_many(
-            run_id=run.run_id, dag_ids=[run.dag_id], task_ids=[task_id], key="return_value"
+            run_id=run_id, dag_ids=[dag_id], task_ids=[task_id], key="return_value"
         )
         found = session.scalars(query).first()
     return None if found is None else dict(XComModel.deserialize_value(found))
 
 
-def _failed(run: Any) -> set[str]:
-    """Names of the tasks that failed or were never reached."""
-    bad = {"failed", "upstream_failed"}
-    return {ti.task_id for ti in run.get_task_instances() if ti.state in bad}
-
-
-def _not_signed(run: Any, night: str) -> NachweisError:
+def _not_signed(dag_id: str, night: str, ended: Ended) -> NachweisError:
     return NachweisError(
-        f"the night was not signed: {', '.join(sorted(_failed(run))) or 'no task ran'}",
-        where=f"{run.dag_id}, night {night}",
+        f"the night was not signed: {', '.join(ended.failed) or 'no task ran'}",
+        where=f"{dag_id}, night {night}",
         remedy="the log names the cause; run again once it is removed",
     )
 
