@@ -27,10 +27,44 @@ SECRET = re.compile(r"PASSWORD$|SECRET|KEY$|KEK$|CONN$|_URL$|BACKEND$")
 NO_SECRET = {
     "AIRFLOW__API__BASE_URL",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+    "NACHWEIS_SIGNER_PUBLIC_KEY",
     "NACHWEIS_SITE_URL",
 }
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker")
 OTHER_SERVICES = ("postgres", "redis", "object-store", "bootstrap")
+STORE_USERS = {"bootstrap", "worker"}
+"""Services that speak to the store, read data and sign."""
+_DATABASE = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+_QUEUE = {"AIRFLOW__CELERY__RESULT_BACKEND", "AIRFLOW__CELERY__BROKER_URL"}
+_CONNECTIONS = {"AIRFLOW__CORE__FERNET_KEY"}
+_TOKENS = {"AIRFLOW__API_AUTH__JWT_SECRET"}
+_LOGS = {"AIRFLOW__API__SECRET_KEY"}
+
+
+def _pair(identity: str) -> set[str]:
+    return {f"{identity}_ACCESS_KEY", f"{identity}_SECRET_KEY"}
+
+
+_WRITERS = _pair("NACHWEIS_S3") | _pair("NACHWEIS_ANCHOR")
+HELD = {
+    "postgres": {"POSTGRES_PASSWORD"},
+    "redis": {"REDIS_PASSWORD"},
+    "object-store": {
+        "WEED_S3_SSE_KEK",
+        "WEED_JWT_FILER_SIGNING_KEY",
+        "WEED_JWT_FILER_SIGNING_READ_KEY",
+        "WEED_JWT_SIGNING_KEY",
+        "s3.json",
+    },
+    "bootstrap": _DATABASE | _WRITERS | _pair("STORE_ADMIN"),
+    "api-server": _DATABASE | _CONNECTIONS | _TOKENS | _LOGS,
+    "scheduler": _DATABASE | _CONNECTIONS | _TOKENS | _QUEUE,
+    "dag-processor": _DATABASE,
+    "triggerer": _DATABASE | _CONNECTIONS | _LOGS,
+    "worker": _DATABASE | _LOGS | _QUEUE | _WRITERS | _pair("NACHWEIS_DATA"),
+}
+"""What each service decrypts, signs or connects with: tasks get connections and tokens from the
+API server, and only workers read data and write records."""
 NOT_AIRFLOWS_OWN = {"celery", "fab"}
 """Configuration sections of providers that only the production lock installs."""
 CELERY_PROVIDER = "3.26.0"
@@ -44,7 +78,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("production")
     values = {name: f"value-of-{name.lower().replace('_', '-')}" for name in REQUIRED}
     values |= {name: f"sha256:{'a' * 64}" for name in REQUIRED if name.endswith("_DIGEST")}
-    values |= {name: str(folder) for name in REQUIRED if name.endswith("_FOLDER")}
+    values |= {name: str(folder / name) for name in REQUIRED if name.endswith("_FOLDER")}
     values |= {
         "NACHWEIS_IMAGE": f"nachweis@sha256:{'b' * 64}",
         "AIRFLOW_BASE_URL": "https://governance.example",
@@ -123,6 +157,7 @@ def test_no_secret_is_in_the_environment_and_none_has_a_default(resolved: dict[s
         assert not exposed, f"{name}: {exposed}"
     assert re.findall(r"\$\{([A-Z0-9_]+):?-", COMPOSE.read_text()) == [
         "NACHWEIS_S3_ENDPOINT",
+        "NACHWEIS_SIGNER_PUBLIC_KEY",
         "NACHWEIS_CA_BUNDLE",
         "AIRFLOW_PORT",
     ]
@@ -256,7 +291,63 @@ def test_the_object_store_has_a_network_of_its_own(resolved: dict[str, Any]) -> 
     assert networks["store"]["internal"] is True
     assert networks["airflow"]["internal"] is True
     on_it = {name for name, service in services.items() if "store" in service["networks"]}
-    assert on_it == {"object-store", "bootstrap", *AIRFLOW_SERVICES}
+    assert on_it == {"object-store", *STORE_USERS}
+    outward = {name for name, service in services.items() if "outside" in service["networks"]}
+    assert outward == {"api-server", *STORE_USERS}
+
+
+@pytest.mark.parametrize("name", [*AIRFLOW_SERVICES, *OTHER_SERVICES])
+def test_a_service_holds_the_secrets_that_it_uses_and_no_others(
+    resolved: dict[str, Any], name: str
+) -> None:
+    held = {secret["source"] for secret in resolved["services"][name].get("secrets") or []}
+    assert held == HELD[name]
+
+
+def test_the_key_of_the_stores_certificate_is_the_stores_alone(
+    resolved: dict[str, Any], environment: dict[str, str]
+) -> None:
+    folder = Path(environment["NACHWEIS_TLS_FOLDER"])
+    for name, service in resolved["services"].items():
+        mounted = {
+            Path(mount["source"]): mount["target"]
+            for mount in service.get("volumes") or []
+            if mount["type"] == "bind"
+        }
+        reaches_key = any(
+            source == folder / "tls.key" or source in (folder, *folder.parents)
+            for source in mounted
+        )
+        assert reaches_key is (name == "object-store"), name
+        if name in STORE_USERS:
+            assert mounted[folder / "ca.crt"] == service["environment"]["AWS_CA_BUNDLE"]
+
+
+def test_only_what_signs_knows_the_signer_and_may_change_the_state(
+    resolved: dict[str, Any], environment: dict[str, str]
+) -> None:
+    for name in (*AIRFLOW_SERVICES, "bootstrap"):
+        service = resolved["services"][name]
+        signs = name in STORE_USERS
+        assert ("NACHWEIS_SIGNER" in service["environment"]) is signs, name
+        assert ("NACHWEIS_S3_ENDPOINT" in service["environment"]) is signs, name
+        writable = {
+            mount["source"]
+            for mount in service["volumes"]
+            if mount["type"] == "volume" and not mount.get("read_only")
+        }
+        assert ("state" in writable) is signs, name
+    given = {**environment, "NACHWEIS_SIGNER_PUBLIC_KEY": "/world/signer.pem"}
+    worker = json.loads(compose(given, "config", "--format", "json").stdout)["services"]["worker"]
+    assert worker["environment"]["NACHWEIS_SIGNER_PUBLIC_KEY"] == "/world/signer.pem"
+
+
+def test_the_site_is_shown_from_where_it_is_rendered(resolved: dict[str, Any]) -> None:
+    def place(name: str) -> str:
+        mounts = resolved["services"][name]["volumes"]
+        return next(str(mount["target"]) for mount in mounts if mount.get("source") == "state")
+
+    assert place("api-server") == place("worker")
 
 
 def test_only_the_bootstrap_holds_the_administrators_credentials(resolved: dict[str, Any]) -> None:
@@ -282,7 +373,9 @@ def test_every_path_it_names_exists(resolved: dict[str, Any], environment: dict[
     given = {environment[name] for name in REQUIRED if name.endswith("_FOLDER")}
     for name, service in resolved["services"].items():
         for mount in service.get("volumes") or []:
-            if mount["type"] == "bind" and mount["source"] not in given:
+            if mount["type"] == "bind" and given.isdisjoint(
+                {mount["source"], str(Path(mount["source"]).parent)}
+            ):
                 source = Path(mount["source"])
                 assert source.is_relative_to(PACKAGE_ROOT)
                 assert source.exists(), f"{name} mounts {source}"
