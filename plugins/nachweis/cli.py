@@ -165,6 +165,7 @@ def lint(
 ) -> None:
     """Validate every manifest and cross reference. 0: in order; 1: problems; 2: cannot run."""
     from nachweis.pipeline.lint import lint as run_lint
+    from nachweis.pipeline.lint_history import not_compared
 
     if write_schemas is not None:
         out.print(f"written  {_write_schemas(write_schemas)} schemas")
@@ -176,9 +177,16 @@ def lint(
         suite_problems = check_suite
     from nachweis.pipeline.summary import number_of
 
-    problems = run_lint(Settings(), registry.checks(), suite_problems)
+    settings = Settings()
+    problems = run_lint(settings, registry.checks(), suite_problems)
     for problem in problems:
         out.print(f"{'warning' if problem.warning else 'error'}: {problem}", markup=False)
+    for folder in not_compared(settings):
+        out.print(
+            f"note: {folder}: git knows no complete history of the activities here, so that one "
+            "that vanished before its end may go unnoticed until a night is signed",
+            markup=False,
+        )
     errors = sum(not problem.warning for problem in problems)
     warnings = len(problems) - errors
     out.print(f"{number_of(errors, 'error')}, {number_of(warnings, 'warning')}")

@@ -76,7 +76,10 @@ def test_every_step_succeeds(use: FirstUse) -> None:
     for step in ("init", "lint", "run", "render"):
         code, out, err = use.typed[step]
         assert code == 0, (step, out, err)
-    assert "0 errors, 0 warnings" in use.typed["lint"][1]
+    said = use.typed["lint"][1]
+    assert "0 errors, 5 warnings" in said
+    assert "controller.legal_name: still holds the text of the draft" in said
+    assert "git knows no complete history" in said
 
 
 def test_init_says_what_it_guessed_and_what_comes_next(use: FirstUse) -> None:

@@ -126,7 +126,26 @@ def test_an_id_that_cannot_be_one_is_refused(name: str) -> None:
 
 def test_the_longest_id_leaves_room_for_the_others(tmp_path: Path) -> None:
     write_draft(draft(columns("email"), model_id="a" * 53), tmp_path)
-    assert lint(Settings(world=str(tmp_path)), registry.checks()) == []
+    problems = lint(Settings(world=str(tmp_path)), registry.checks())
+    assert [str(problem) for problem in problems if not problem.warning] == []
+
+
+@pytest.mark.parametrize("languages", ["en", "da,de"])
+def test_lint_warns_of_every_text_that_the_draft_leaves_to_a_person(
+    tmp_path: Path, languages: str
+) -> None:
+    write_draft(draft(columns("email"), languages=languages), tmp_path)
+    found = {
+        (problem.file.rpartition("/")[2], problem.field)
+        for problem in lint(Settings(world=str(tmp_path)), registry.checks())
+    }
+    assert found == {
+        ("organisation.yaml", "controller.legal_name"),
+        ("organisation.yaml", "controller.address"),
+        ("organisation.yaml", "controller.email"),
+        ("my-model-activity.yaml", "title"),
+        ("my-model-activity.yaml", "purposes.0.text"),
+    }
 
 
 def test_a_second_model_keeps_the_organisation_and_a_taken_name_writes_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from nachweis import registry
 from nachweis.domain.errors import ManifestError
 from nachweis.pipeline.lint import lint, pattern_problem
+from nachweis.pipeline.lint_history import not_compared
 from nachweis.pipeline.load import load_world, schemas
 from nachweis.pipeline.yaml_files import read_yaml
 from nachweis.settings import PACKAGE_ROOT, Settings
@@ -285,3 +287,143 @@ def test_stored_schemas_are_the_generated_ones() -> None:
     folder = PACKAGE_ROOT / "manifests" / "schema"
     stored = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     assert stored == schemas(), "run `nachweis lint --write-schemas`"
+
+
+# ---------------------------------------------------------------- drafts and vanished manifests
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    subprocess.run(
+        ["git", "-C", folder, *identity, "-c", "commit.gpgsign=false", *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def repository(world: Path) -> Path:
+    """The world in a folder of a repository, all of it committed."""
+    inner = world / "inner"
+    inner.mkdir()
+    (world / "manifests").rename(inner / "manifests")
+    git(world, "init", "-q")
+    commit(inner)
+    return inner
+
+
+def commit(world: Path) -> None:
+    git(world, "add", "--all", ".")
+    git(world, "commit", "-q", "--allow-empty", "-m", "change")
+
+
+GONE = "the manifest is gone although its activity has not ended"
+
+
+def activity(name: str, status: str = "active") -> str:
+    return f"id: {name}\ntitle: {{en: Some}}\nowner: owner\nstatus: {status}\nno_transfers: true\n"
+
+
+def gone(world: Path) -> list[str]:
+    return [problem.split(":")[0] for problem in problems(world) if GONE in problem]
+
+
+def test_texts_of_the_draft_are_a_warning_each_until_they_are_written(world: Path) -> None:
+    draft = ACTIVITY.replace("{en: Marketing}", "{en: TO DO}").replace("Advertising", "TO DO")
+    write(world, "manifests/activities/marketing.yaml", draft)
+    write(world, "manifests/organisation.yaml", ORGANISATION.replace('"Street 1"', "MANGLER"))
+    found = lint(Settings(world=str(world)), registry.checks())
+    assert [(p.file, p.line, p.field, p.warning) for p in found] == [
+        ("manifests/activities/marketing.yaml", 2, "title", True),
+        ("manifests/activities/marketing.yaml", 7, "purposes.0.text", True),
+        ("manifests/organisation.yaml", 2, "controller.address", True),
+    ]
+    assert all("still holds the text of the draft" in str(problem) for problem in found)
+
+
+def test_words_of_the_draft_within_a_text_are_nobodys_business(world: Path) -> None:
+    text = ACTIVITY.replace("{en: Marketing}", "{en: What is TO DO about MANGLER}")
+    write(world, "manifests/activities/marketing.yaml", text)
+    assert problems(world) == []
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_an_activity_that_vanished_before_its_end_is_an_error(
+    repository: Path, committed: bool
+) -> None:
+    for name, status in (("support", "active"), ("churn", "ended"), ("plans", "planned")):
+        write(repository, f"manifests/activities/{name}.yaml", activity(name, status))
+    commit(repository)
+    assert (gone(repository), not_compared(Settings(world=str(repository)))) == ([], [])
+    for name in ("support", "churn", "plans"):
+        (repository / f"manifests/activities/{name}.yaml").unlink()
+    if committed:
+        commit(repository)
+        write(repository, "unrelated.txt", "later")
+        commit(repository)
+    assert gone(repository) == [
+        "manifests/activities/plans.yaml",
+        "manifests/activities/support.yaml",
+    ]
+    write(repository, "manifests/activities/support.yaml", activity("support", "ended"))
+    assert gone(repository) == ["manifests/activities/plans.yaml"]
+
+
+def test_an_activity_that_ended_may_go_even_if_it_once_was_active(repository: Path) -> None:
+    for status in ("active", "ended"):
+        write(repository, "manifests/activities/old.yaml", activity("old", status))
+        commit(repository)
+    (repository / "manifests/activities/old.yaml").unlink()
+    commit(repository)
+    assert gone(repository) == []
+
+
+def test_a_renamed_activity_has_vanished_under_its_old_name(repository: Path) -> None:
+    write(repository, "manifests/activities/old.yaml", activity("old"))
+    commit(repository)
+    (repository / "manifests/activities/old.yaml").unlink()
+    write(repository, "manifests/activities/new.yaml", activity("new"))
+    commit(repository)
+    assert gone(repository) == ["manifests/activities/old.yaml"]
+
+
+def test_an_activity_that_moved_to_another_world_folder_has_not_vanished(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    write(repository, "manifests/activities/moved.yaml", activity("moved"))
+    commit(repository)
+    (repository / "manifests/activities/moved.yaml").rename(other / "moved.yaml")
+    write(other, "manifests/activities/moved.yaml", activity("moved"))
+    settings = Settings(world=f"{repository}:{other}")
+    assert not [p for p in lint(settings, registry.checks()) if GONE in p.what]
+    assert not_compared(settings) == [other]
+
+
+def test_a_deletion_that_a_merge_brought_is_seen(repository: Path) -> None:
+    write(repository, "manifests/activities/side.yaml", activity("side"))
+    commit(repository)
+    git(repository, "checkout", "-q", "-b", "branch")
+    (repository / "manifests/activities/side.yaml").unlink()
+    commit(repository)
+    git(repository, "checkout", "-q", "-")
+    write(repository, "unrelated.txt", "meanwhile")
+    commit(repository)
+    git(repository, "merge", "-q", "--no-ff", "-m", "merge", "branch")
+    assert gone(repository) == ["manifests/activities/side.yaml"]
+
+
+def test_without_a_whole_history_lint_says_that_it_did_not_compare(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = tmp_path_factory.mktemp("plain")
+    write(plain, "manifests/activities/marketing.yaml", ACTIVITY)
+    assert not_compared(Settings(world=str(plain))) == [plain]
+    commit(repository)
+    git(plain, "clone", "-q", "--depth=1", repository.parent.as_uri(), "copy")
+    shallow = plain / "copy" / repository.name
+    assert not_compared(Settings(world=str(shallow))) == [shallow]
+    assert not_compared(Settings(world=str(repository))) == []
+    monkeypatch.setenv("PATH", str(plain))
+    assert not_compared(Settings(world=str(repository))) == [repository]
+    assert problems(repository) == []

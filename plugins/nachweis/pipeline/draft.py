@@ -69,6 +69,10 @@ GUESSES: tuple[Guess, ...] = (
           r"(customer|client|user|person|member|kunde|kunden|subject)(id|nr|no|key|number)?"),
 )  # fmt: skip
 
+TO_DO: Mapping[str, str] = {"en": "TO DO", "de": "NOCH AUSZUFÜLLEN", "da": "MANGLER"}
+"""Stands where a person has to write a text; ``nachweis lint`` warns as long as it does."""
+TO_DO_EMAIL = "to-do@example.com"
+
 _FIELDS: Mapping[str, str] = {
     "score": r"score|probability|proba|prob|p_hat",
     "prediction": r"prediction|predicted|decision|selected|yhat|y_pred",
@@ -177,7 +181,7 @@ def draft_world(
     def text(**values: str) -> dict[str, str]:
         return {language: values.get(language, values["en"]) for language in languages}
 
-    todo = text(en="TO DO", de="NOCH AUSZUFÜLLEN", da="MANGLER")
+    todo = text(**TO_DO)
     data_set: dict[str, Any] = {
         "id": data_set_id,
         "title": text(en="Scoring log", de="Protokoll der Bewertungen", da="Scoringlog"),
@@ -223,10 +227,10 @@ def draft_world(
         "id": "organisation",
         "role": "controller",
         "controller": {
-            "legal_name": todo["en"] if "en" in todo else next(iter(todo.values())),
-            "address": "TO DO",
+            "legal_name": todo[languages[0]],
+            "address": todo[languages[0]],
             "country": country,
-            "email": "privacy@example.com",
+            "email": TO_DO_EMAIL,
         },
         "roles": [
             {

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from nachweis.domain.check import Check
 from nachweis.domain.errors import CheckDefinitionError, suggestion
 from nachweis.domain.manifest import Activity, DataSet, DataSetRole, Model, Stage, Suite, World
+from nachweis.pipeline.draft import TO_DO, TO_DO_EMAIL
+from nachweis.pipeline.lint_history import vanished
 from nachweis.pipeline.load import Loaded, Origin, Problem, load_world
 from nachweis.pipeline.yaml_files import FieldPath
 from nachweis.settings import Settings
@@ -54,12 +56,38 @@ def lint(
     """
     loaded = load_world(settings)
     linter = _Linter(loaded, checks)
-    problems = [*loaded.problems, *linter.all()]
+    problems = [*loaded.problems, *linter.all(), *untouched(loaded), *vanished(settings, loaded)]
     if suite_problems is not None:
         for suite in loaded.world.suites.values():
             origin = loaded.origins[("suites", suite.id)]
             problems += [origin.problem((), text) for text in suite_problems(suite)]
     return sorted(set(problems))
+
+
+def untouched(loaded: Loaded) -> Iterator[Problem]:
+    """Fields that still hold what ``nachweis init`` wrote for a person to replace."""
+    for origin in loaded.origins.values():
+        for path in _to_do(origin.document.data, ()):
+            yield origin.problem(
+                path,
+                "still holds the text of the draft",
+                "write what is true, or remove the field if nothing is",
+                warning=True,
+            )
+
+
+def _to_do(data: Any, path: FieldPath) -> Iterator[FieldPath]:
+    if isinstance(data, dict):
+        if any(value == TO_DO.get(key) for key, value in data.items()):
+            yield path
+            return
+        for key, value in data.items():
+            yield from _to_do(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _to_do(value, (*path, index))
+    elif data == TO_DO_EMAIL or data in TO_DO.values():
+        yield path
 
 
 _DECLARED_IN: Mapping[str, str] = {

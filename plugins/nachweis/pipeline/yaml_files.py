@@ -64,14 +64,17 @@ def read_yaml(path: Path) -> YamlDocument:
     Returns:
         The document with its problems.
     """
-    document = YamlDocument()
     try:
         raw = path.read_bytes()
     except OSError as error:
-        document.problems.append(
-            YamlProblem(1, f"cannot be read ({error.strerror})", "check the file's permissions")
-        )
-        return document
+        what = f"cannot be read ({error.strerror})"
+        return YamlDocument(problems=[YamlProblem(1, what, "check the file's permissions")])
+    return parse_yaml(raw)
+
+
+def parse_yaml(raw: bytes) -> YamlDocument:
+    """The same for what a file held; see :func:`read_yaml`."""
+    document = YamlDocument()
     if len(raw) > LARGEST_FILE:
         document.problems.append(
             YamlProblem(1, f"larger than {LARGEST_FILE} bytes", "split it into several files")
