@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from nachweis.domain.finding import Finding
+from nachweis import registry
+from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.site_data import SiteData, VersionedDossier, VersionedRecord
 from nachweis.pages.exports import Kind, Source, Version
 from nachweis.pages.words import Words, translations
 from nachweis.pipeline.load import load_world
 from nachweis.settings import PACKAGE_ROOT, Settings
-from tests.site_world import NIGHT, TEMPLATES, demo_world, filled_world, site
+from tests.site_world import NIGHT, NUMBERS, TEMPLATES, demo_world, filled_world, site
 
 BANK = PACKAGE_ROOT / "tests" / "fixtures" / "real" / "bank"
 
@@ -70,10 +71,38 @@ class Exports:
         ]
 
 
+def _some_findings() -> dict[str, list[Finding]]:
+    """A finding of every check about one model and one data set, with all outcomes in turn."""
+    ids = {SubjectKind.MODEL: "campaign-propensity", SubjectKind.DATA_SET: "propensity-scores"}
+    outcomes, severities = list(Outcome), list(Severity)
+    found: dict[str, list[Finding]] = {}
+    for turn, check in enumerate(registry.checks().values()):
+        if check.subject not in ids:
+            continue
+        subject = Subject(kind=check.subject, id=ids[check.subject])
+        outcome = outcomes[turn % len(outcomes)]
+        found.setdefault(str(subject), []).append(
+            Finding(
+                check=check.id,
+                subject=subject,
+                column="age" if turn % 2 else None,
+                outcome=outcome,
+                severity=severities[turn % len(severities)],
+                explanation=f"{check.id} says {outcome.value}.",
+                measurements=NUMBERS if turn % 3 == 0 else (),
+                controls=check.controls,
+                remediation=check.remediation,
+                scope="all rows",
+                declare="the thing" if outcome is Outcome.NOT_AVAILABLE else "",
+            )
+        )
+    return found
+
+
 @cache
 def demo() -> Exports:
     """The demo world with what the product ships, assessed with findings of every kind."""
-    return Exports(demo_world())
+    return Exports(demo_world(), _some_findings())
 
 
 @cache
