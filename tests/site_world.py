@@ -131,7 +131,7 @@ def site(
     return SiteData(
         organisation=json_of(world.organisation),
         languages=languages,
-        nights=(signed(statement(located)),),
+        nights=(signed(statement(located, assessments=assessments)),),
         records=records,
         dossiers=dossiers,
         assessments=assessments,
@@ -148,7 +148,10 @@ def signed(content: Statement, sequence: int = 2) -> SignedNight:
 
 
 def statement(
-    located: Mapping[str, Sequence[Located]], night: str = str(NIGHT), hostile: str = ""
+    located: Mapping[str, Sequence[Located]],
+    night: str = str(NIGHT),
+    hostile: str = "",
+    assessments: Mapping[tuple[str, str], Assessment] | None = None,
 ) -> Statement:
     """A statement that counts the findings and has something in every part."""
     outcomes = [item.finding.outcome for found in located.values() for item in found]
@@ -167,7 +170,7 @@ def statement(
         blind=(f"groups_large_enough{hostile}",),
         evidence={},
         versions=(),
-        assessments={},
+        assessments={place: found.digest() for (place, _), found in (assessments or {}).items()},
         counts={outcome.value: outcomes.count(outcome) for outcome in Outcome},
         open_by_severity={},
         blocked=(f"records/x{hostile}",),

@@ -133,6 +133,38 @@ def test_a_second_rendering_writes_nothing_and_stale_pages_go(
     assert not (tmp_path / "en" / "activities" / f"{key}.html").exists()
 
 
+def test_the_page_of_a_past_night_is_made_again_only_if_it_has_to_be(
+    data: SiteData, tmp_path: Path
+) -> None:
+    one = dataclasses.replace(data, languages=("en",))
+    folder = tmp_path / "site"
+    render_site(one, folder, TEMPLATES)
+    night = data.nights[0].statement.night
+    page = folder / "en" / "nights" / f"{night}.html"
+    rendered = page.read_bytes()
+
+    # Without assessments a page that is rendered would show no finding.
+    blind = dataclasses.replace(one, assessments={})
+    render_site(blind, folder, TEMPLATES)
+    assert page.read_bytes() == rendered, "left alone: what was signed did not change"
+
+    page.write_bytes(rendered.replace(b"Nachweis", b"Somebody"))
+    render_site(one, folder, TEMPLATES)
+    assert page.read_bytes() == rendered, "an altered page is put right"
+
+    render_site(dataclasses.replace(blind, code="another"), folder, TEMPLATES)
+    assert page.read_bytes() != rendered, "other code makes every page anew"
+
+
+def test_what_is_known_about_pages_needs_no_trust(data: SiteData, tmp_path: Path) -> None:
+    one = dataclasses.replace(data, languages=("en",))
+    folder = tmp_path / "site"
+    first = render_site(one, folder, TEMPLATES)
+    (tmp_path / ".site.json").write_text('{"en/index.html": 3, "x')
+    again = render_site(one, folder, TEMPLATES)
+    assert (again.written, again.unchanged) == (0, first.written)
+
+
 ROOT = Path(__file__).resolve().parents[2]
 _ELSEWHERE = """
 import sys

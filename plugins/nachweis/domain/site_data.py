@@ -82,11 +82,12 @@ class SiteData:
         records: Activity id to its versions, oldest first.
         dossiers: Model id to its versions, oldest first.
         assessments: (``record/id`` or ``dossier/id``, night) to the assessment of the current
-            attempt.
+            attempt; may read it when it is asked for.
         checks: Check id to what is printed about it.
         catalogue: Controls, legal dates and labels.
         store: ``demonstration`` or ``production``.
         write_protection: Mode and date until which the newest entry is protected.
+        code: Digest of the code that renders; pages are made anew when it changes.
     """
 
     organisation: Mapping[str, Any]
@@ -99,3 +100,4 @@ class SiteData:
     catalogue: ControlCatalogue = field(default_factory=ControlCatalogue)
     store: str = "demonstration"
     write_protection: str = ""
+    code: str = ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from nachweis.domain.canonical import digest, digest_bytes
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.record import Assessment, FieldVerdict, FindingView
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
@@ -19,6 +18,7 @@ from nachweis.pages.diff import diff
 from nachweis.pages.documents import LETTERS, field_labels, heading
 from nachweis.pages.grouping import Findings, arrange
 from nachweis.pages.render import environment
+from nachweis.pages.site_folder import SiteFolder
 from nachweis.pages.words import Words, translations
 
 
@@ -44,9 +44,12 @@ class RenderReport:
 def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
     """Render all pages; a file is written only if its bytes differ.
 
+    Pages of nights, which only ever become more, are rendered again only if what they are made
+    from changed.
+
     Args:
         data: Signed documents and the catalogues.
-        out: Folder of the site.
+        out: Folder of the site; what is known about its pages is kept in a file beside it.
         templates: Folder ``templates/``.
 
     Returns:
@@ -57,49 +60,60 @@ def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
     """
     if not data.nights:
         raise NachweisError("no night was signed yet", remedy="run `make nightly` first")
-    files = {
-        f"assets/{path.name}": path.read_bytes()
-        for path in sorted((templates / "assets").iterdir())
-    }
+    folder = SiteFolder(out)
+    for path in sorted((templates / "assets").iterdir()):
+        folder.put(f"assets/{path.name}", path.read_bytes())
     unlabelled: set[str] = set()
+    shared = _shared_by_pages(data, templates)
     for language in data.languages:
         words = Words(language, data.catalogue.labels, translations(templates, language))
         jinja = environment(templates, words)
-        files |= _encoded(_Language(data, jinja, language).pages())
+        pages = [*_Language(data, jinja, language).pages()]
         if language == data.languages[0]:
-            files |= _encoded(_Language(data, jinja, language, folder="").landing())
+            pages += _Language(data, jinja, language, folder="").landing()
+        for page in pages:
+            made_from = digest([shared, language, *page.made_from]) if page.made_from else ""
+            if not folder.keeps(page.path, made_from):
+                folder.put(page.path, page.render().encode("utf-8"), made_from)
         unlabelled |= words.unknown
-    return dataclasses.replace(_write(files, out), unlabelled=frozenset(unlabelled))
+    folder.tidy()
+    return RenderReport(
+        folder.written, folder.unchanged, folder.removed, out, frozenset(unlabelled)
+    )
 
 
-def _encoded(pages: Iterator[tuple[str, str]]) -> dict[str, bytes]:
-    return {path: text.encode("utf-8") for path, text in pages}
+def _shared_by_pages(data: SiteData, templates: Path) -> str:
+    """Digest of what all pages are made from, besides what each of them shows."""
+    files = {
+        str(path.relative_to(templates)): digest_bytes(path.read_bytes())
+        for path in sorted(templates.rglob("*"))
+        if path.is_file()
+    }
+    return digest(
+        {
+            "code": data.code,
+            "files": files,
+            "labels": data.catalogue.labels,
+            "checks": {key: check.question for key, check in data.checks.items()},
+            "languages": data.languages,
+            "store": [data.store, data.write_protection],
+        }
+    )
 
 
-def _write(files: Mapping[str, bytes], out: Path) -> RenderReport:
-    written = unchanged = removed = 0
-    try:
-        for name, content in files.items():
-            path = out / name
-            if path.is_file() and path.read_bytes() == content:
-                unchanged += 1
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.write_bytes(content)
-            temporary.replace(path)
-            written += 1
-        for path in sorted(out.rglob("*")):
-            if path.is_file() and str(path.relative_to(out)) not in files:
-                path.unlink()
-                removed += 1
-    except OSError as error:
-        raise NachweisError(
-            f"the site cannot be written ({error.strerror})",
-            where=str(out),
-            remedy="free space or correct the folder's permissions, then `nachweis site render`",
-        ) from error
-    return RenderReport(written, unchanged, removed, out)
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page that can be rendered.
+
+    Attributes:
+        path: Path in the site.
+        render: Renders it.
+        made_from: What it shows, if that is known without rendering; else it is always rendered.
+    """
+
+    path: str
+    render: Callable[[], str]
+    made_from: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,11 +138,14 @@ class _Language:
         folder = self.language if self.folder is None else self.folder
         return f"{folder}/{name}" if folder else name
 
-    def page(self, template: str, name: str, **content: Any) -> tuple[str, str]:
-        """Render one page with everything that all pages share."""
-        path = self.path(name)
-        root = "../" * path.count("/")
-        text = self.jinja.get_template(template).render(
+    def page(self, template: str, name: str, **content: Any) -> _Page:
+        """A page with everything that all pages share."""
+        return _Page(self.path(name), lambda: self.text(template, name, **content))
+
+    def text(self, template: str, name: str, **content: Any) -> str:
+        """Render a page."""
+        root = "../" * self.path(name).count("/")
+        return self.jinja.get_template(template).render(
             data=self.data,
             language=self.language,
             root=root,
@@ -139,15 +156,14 @@ class _Language:
             letters=LETTERS,
             **{"shown_night": None, **content},
         )
-        return path, text
 
-    def landing(self) -> Iterator[tuple[str, str]]:
+    def landing(self) -> Iterator[_Page]:
         """The register in the controlling language, and nights at addresses without language."""
         yield self.page("register.html.j2", "index.html", rows=self.register())
         for night in self.current:
             yield self.night(night)
 
-    def pages(self) -> Iterator[tuple[str, str]]:
+    def pages(self) -> Iterator[_Page]:
         """All pages of the language."""
         yield self.page("register.html.j2", "index.html", rows=self.register())
         yield self.page("models.html.j2", "models/index.html", rows=self.models())
@@ -211,9 +227,7 @@ class _Language:
             )
         return sorted(rows, key=lambda row: (-row["open"], row["id"]))
 
-    def versioned(
-        self, kind: str, versions: Sequence[VersionedRecord | VersionedDossier]
-    ) -> tuple[str, str]:
+    def versioned(self, kind: str, versions: Sequence[VersionedRecord | VersionedDossier]) -> _Page:
         """The page of an activity or model: newest version, evidence report, history."""
         newest = versions[-1]
         document = _content(newest)
@@ -248,25 +262,32 @@ class _Language:
             history=list(reversed(history)),
         )
 
-    def night(self, night: SignedNight) -> tuple[str, str]:
+    def night(self, night: SignedNight) -> _Page:
         """The page of a night's current attempt."""
         day = night.statement.night
-        return self.page(
-            "night.html.j2",
-            f"nights/{day}.html",
-            night=night,
-            shown_night=night,
-            findings=self.findings(day),
-            attempts=[item for item in self.data.nights if item.statement.night == day],
-        )
+        name = f"nights/{day}.html"
+        attempts = [item for item in self.data.nights if item.statement.night == day]
 
-    def findings(self, night: str) -> Findings:
+        def render() -> str:
+            return self.text(
+                "night.html.j2",
+                name,
+                night=night,
+                shown_night=night,
+                findings=self.findings(night),
+                attempts=attempts,
+            )
+
+        signed = [[item.statement_digest, item.sequence, item.signed_at] for item in attempts]
+        return _Page(self.path(name), render, (name, self.folder or "", night.keyid, *signed))
+
+    def findings(self, night: SignedNight) -> Findings:
         """Findings of a night, each once, although several assessments cite it."""
         found: dict[str, FindingView] = {}
-        for (_, day), assessment in self.data.assessments.items():
-            if day == night:
-                for item in assessment.findings:
-                    found.setdefault(item.finding.key, item)
+        for place in night.statement.assessments:
+            assessment = self.data.assessments.get((place, night.statement.night))
+            for item in assessment.findings if assessment else ():
+                found.setdefault(item.finding.key, item)
         return arrange(found.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from nachweis.pages.catalogue import check_pages
 from nachweis.pages.policy import CONTENT_SECURITY_POLICY
 from nachweis.pages.website import RenderReport
 from nachweis.pages.website import render_site as render_pages
-from nachweis.pipeline.archive import Archive, open_archive
+from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
+from nachweis.pipeline.context import source_digest
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
 from nachweis.storage.documents import DEMONSTRATION_LOCK
@@ -42,7 +43,7 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
     nights: list[SignedNight] = []
     records: dict[str, dict[int, VersionedRecord]] = {}
     dossiers: dict[str, dict[int, VersionedDossier]] = {}
-    assessments: dict[tuple[str, str], Assessment] = {}
+    assessments: dict[tuple[str, str], tuple[SignedAttempt, str]] = {}
     made: dict[tuple[str, str, int], str] = {}
     for attempt in archive.attempts:
         statement = archive.statement(attempt)
@@ -64,7 +65,7 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
             _remember(archive, item, night, records, dossiers)
         if current:
             for place, digest in statement.assessments.items():
-                assessments[(place, attempt.night)] = archive.assessment(attempt, digest)
+                assessments[(place, attempt.night)] = (attempt, digest)
     organisation = world.organisation
     main = organisation.main_language
     facts = {k: v for k, v in json_of(organisation).items() if k in _PUBLIC_FACTS}
@@ -74,12 +75,40 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
         nights=tuple(sorted(nights, key=lambda n: (n.statement.night, n.sequence), reverse=True)),
         records={key: tuple(v for _, v in sorted(many.items())) for key, many in records.items()},
         dossiers={key: tuple(v for _, v in sorted(many.items())) for key, many in dossiers.items()},
-        assessments=assessments,
+        assessments=_Assessments(archive, assessments),
         checks=check_pages(registry.checks()),
         catalogue=world.controls,
         store=settings.mode,
         write_protection=_protection(settings, world.policy.retention_lock),
+        code=source_digest(),
     )
+
+
+class _Assessments(Mapping[tuple[str, str], Assessment]):
+    """Assessments that are read when a page needs them: most pages of past nights stay as they are.
+
+    Args:
+        archive: The signed past.
+        signed: (``kind/id``, night) to attempt and digest.
+    """
+
+    def __init__(
+        self, archive: Archive, signed: Mapping[tuple[str, str], tuple[SignedAttempt, str]]
+    ) -> None:
+        self._archive = archive
+        self._signed = signed
+        self._read: dict[tuple[str, str], Assessment] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> Assessment:
+        if key not in self._read:
+            self._read[key] = self._archive.assessment(*self._signed[key])
+        return self._read[key]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._signed)
+
+    def __len__(self) -> int:
+        return len(self._signed)
 
 
 def _remember(
