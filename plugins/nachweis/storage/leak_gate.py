@@ -14,7 +14,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -119,13 +119,15 @@ def scan(
     found: set[Leak] = set()
     for pointer, raw_pointer, value in _leaves(document, "", "", known):
         if isinstance(value, str):
+            if known.found.get(value) == ():
+                continue
             typed = any(
                 form.fullmatch(value) and pattern.fullmatch(raw_pointer)
                 for pattern, form in patterns
             )
             if typed and value not in known.planted:
                 continue
-        found.update(Leak(pointer, kind) for kind in _kinds(value, known))
+        found.update(Leak(pointer, kind) for kind in _kinds_of(value, known))
     return sorted(found)
 
 
@@ -202,6 +204,8 @@ class _Known:
     allowed: frozenset[str]
     planted: frozenset[str]
     folded: tuple[str, ...]
+    found: dict[str, tuple[LeakKind, ...]] = field(default_factory=dict)
+    """What each text was found to be: documents say the same words many times."""
 
     @classmethod
     def of(cls, allowed: Collection[str], planted: Collection[str]) -> _Known:
@@ -219,7 +223,7 @@ def _leaves(
     """
     if isinstance(value, Mapping):
         for place, (key, item) in enumerate(value.items()):
-            leaky = any(True for _ in _kinds(key, known))
+            leaky = bool(_kinds_of(key, known))
             segment = f"<key {place}>" if leaky else _escaped(key)
             below = f"{pointer}/{segment}"
             if leaky:
@@ -245,6 +249,15 @@ def _pointer_pattern(pointer: str) -> re.Pattern[str]:
         else:
             pieces.append("/" + (r"[^/]*" if segment == "*" else re.escape(segment)))
     return re.compile("".join(pieces))
+
+
+def _kinds_of(value: str | int, known: _Known) -> tuple[LeakKind, ...]:
+    """Kinds of hits in one value, looked for once per text."""
+    if isinstance(value, int):
+        return tuple(_kinds(value, known))
+    if value not in known.found:
+        known.found[value] = tuple(_kinds(value, known))
+    return known.found[value]
 
 
 def _kinds(value: str | int, known: _Known, depth: int = 0) -> Iterator[LeakKind]:
