@@ -176,7 +176,7 @@ class Evidence(Document):
 class VersionRef(BaseModel):
     """A version of a record or dossier, and whether this night made it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: Literal["record", "dossier"]
     id: str
@@ -184,6 +184,9 @@ class VersionRef(BaseModel):
     digest: str
     key: str
     new: bool
+    renderings: dict[str, str] = {}
+    """File name of a rendered form beside the document to SHA-256 of its bytes; empty in a
+    statement that is older than this field."""
 
 
 class NotRun(BaseModel):

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nachweis.domain.canonical import digest
+from nachweis.domain.canonical import digest, digest_bytes
 from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError, StoreError
 from nachweis.domain.finding import Outcome
 from nachweis.domain.incident import IncidentKind
@@ -145,26 +145,33 @@ class _Publication:
         if known is not None and known.digest == found:
             return known
         number = (known.version if known else 0) + 1
-        while not self._write_version(target, document, number):
+        while (renderings := self._write_version(target, document, number)) is None:
             # A night that was never signed left something else behind; it stays unreferenced.
             number += 1
         key = layout.versioned(target, document.id, number)
         return VersionRef(
-            kind=target, id=document.id, version=number, digest=found, key=key, new=True
+            kind=target,
+            id=document.id,
+            version=number,
+            digest=found,
+            key=key,
+            new=True,
+            renderings=renderings,
         )
 
-    def _write_version(self, target: Target, document: Record | Dossier, number: int) -> bool:
-        """Write a version and its renderings; False if other content has taken the number.
+    def _write_version(
+        self, target: Target, document: Record | Dossier, number: int
+    ) -> dict[str, str] | None:
+        """Write a version and its renderings; None if other content has taken the number.
 
         The document comes first, so that a number given up for another night's renderings is no
         gap in the numbers.
         """
         try:
             self.put(layout.versioned(target, document.id, number), document.canonical())
-            self._render(target, document, number)
+            return self._render(target, document, number)
         except StoreConflictError:
-            return False
-        return True
+            return None
 
     @cached_property
     def _versions(self) -> dict[tuple[str, str], VersionRef]:
@@ -180,8 +187,9 @@ class _Publication:
     def _known(self, target: Target, identifier: str) -> VersionRef | None:
         return self._versions.get((target, identifier))
 
-    def _render(self, target: Target, document: Record | Dossier, number: int) -> None:
-        """Render a version's HTML in every language of the organisation."""
+    def _render(self, target: Target, document: Record | Dossier, number: int) -> dict[str, str]:
+        """Render a version's HTML in every language of the organisation; digest of each file."""
+        written: dict[str, str] = {}
         pages = render_documents(
             document,
             version=number,
@@ -196,7 +204,10 @@ class _Publication:
             except LeakError as error:
                 self.blocked.append(error.where)
                 continue
-            self.put(layout.rendering(target, document.id, number, name), text.encode("utf-8"))
+            content = text.encode("utf-8")
+            self.put(layout.rendering(target, document.id, number, name), content)
+            written[name] = digest_bytes(content)
+        return written
 
     # ----------------------------------------------------------------------- assessment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nachweis.domain.canonical import canonical_bytes, parse
 from nachweis.domain.errors import IntegrityError, NachweisError
@@ -55,6 +56,14 @@ class Checkpoint:
         """
         try:
             document = parse(payload)
+        except NachweisError as error:
+            raise IntegrityError(f"not a checkpoint ({type(error).__name__})") from error
+        return cls.read(document)
+
+    @classmethod
+    def read(cls, document: Any) -> Checkpoint:
+        """Read a checkpoint whose payload was parsed already; see :meth:`parse`."""
+        try:
             if document["predicateType"] != CHECKPOINT_TYPE:
                 raise KeyError("predicateType")
             predicate = document["predicate"]
@@ -62,7 +71,7 @@ class Checkpoint:
             found = cls(
                 int(predicate["sequence"]), int(predicate["count"]), subject["digest"]["sha256"]
             )
-        except (NachweisError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(f"not a checkpoint ({type(error).__name__})") from error
         if found.count != found.sequence:
             raise IntegrityError("the checkpoint's count differs from its sequence number")

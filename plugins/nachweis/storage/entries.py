@@ -286,14 +286,34 @@ def parse_payload(payload: bytes) -> LedgerEntry:
     Raises:
         IntegrityError: If it is not an entry of a known kind and version.
     """
+    try:
+        document = parse(payload)
+    except NachweisError as error:
+        raise IntegrityError(f"not a ledger entry ({type(error).__name__})") from error
+    return read_payload(payload, document)
+
+
+def read_payload(payload: bytes, document: Any) -> LedgerEntry:
+    """Read an entry whose payload was parsed already; see :func:`parse_payload`.
+
+    Args:
+        payload: Payload of its envelope.
+        document: The same, parsed.
+
+    Returns:
+        The entry.
+
+    Raises:
+        IntegrityError: If it is not an entry of a known kind and version.
+    """
     if len(payload) > LARGEST_PAYLOAD:
         raise IntegrityError("a ledger entry is larger than allowed")
     try:
-        statement = _Statement.model_validate(parse(payload))
+        statement = _Statement.model_validate(document)
         kind = _KINDS[statement.predicateType]
         chained = statement.predicate
         predicate = _PREDICATES[kind].model_validate(chained.entry)
-        signed_at = dt.datetime.strptime(chained.signed_at, "%Y-%m-%dT%H:%M:%SZ")
+        signed_at = dt.datetime.fromisoformat(chained.signed_at.removesuffix("Z"))
     except (ValidationError, NachweisError, KeyError, ValueError) as error:
         raise IntegrityError(f"not a ledger entry ({type(error).__name__})") from error
     if chained.count != chained.sequence:

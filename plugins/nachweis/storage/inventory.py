@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from nachweis.domain.errors import IntegrityError, StoreError
 from nachweis.storage.documents import read_document
+from nachweis.storage.folder_store import FolderStore
 from nachweis.storage.layout import Kind, Location, locate
 from nachweis.storage.object_store import ObjectStore
 
@@ -44,18 +45,20 @@ class Inventory:
     versioned: bool = True
 
     @classmethod
-    def take(cls, store: ObjectStore) -> Inventory:
-        """List a bucket once.
+    def take(cls, store: ObjectStore, *prefixes: str) -> Inventory:
+        """List a bucket, or parts of it, once.
 
         Args:
             store: The bucket.
+            *prefixes: Beginnings of the keys to list, none of them within another; all keys if
+                there is none.
 
         Returns:
             Its inventory.
         """
         held: dict[str, Held] = {}
         versioned = False
-        for stored, marker in store.versions(""):
+        for stored, marker in chain.from_iterable(map(store.versions, prefixes or ("",))):
             item = held.get(stored.key)
             if item is None:
                 item = held[stored.key] = Held(_location(stored.key))
@@ -65,6 +68,28 @@ class Inventory:
                 item.versions += 1
             versioned = versioned or stored.version_id not in {None, "null"}
         return cls(held, versioned or not held)
+
+    def list_more(self, store: ObjectStore, prefixes: Iterable[str]) -> None:
+        """Add other parts of the bucket.
+
+        Args:
+            store: The bucket.
+            prefixes: Beginnings of keys that were not listed yet.
+        """
+        for prefix in prefixes:
+            self.held.update(Inventory.take(store, prefix).held)
+
+    def look(self, store: ObjectStore, keys: Iterable[str]) -> None:
+        """Add single keys that were not listed yet.
+
+        Args:
+            store: The bucket.
+            keys: Object keys.
+        """
+        missing = [key for key in keys if key not in self.held]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for found in pool.map(lambda key: Inventory.take(store, key), missing):
+                self.held.update({key: held for key, held in found.held.items() if key in missing})
 
     def of(self, *kinds: Kind) -> Iterator[tuple[str, Location]]:
         """Keys of some kinds that hold at least one object version.
@@ -107,6 +132,9 @@ def fetch(
             return key, error
 
     waiting = iter(keys)
+    if isinstance(store, FolderStore):
+        yield from map(one, waiting)
+        return
     with ThreadPoolExecutor(WORKERS) as pool:
         while batch := list(islice(waiting, _BATCH)):
             yield from pool.map(one, batch)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nachweis.domain.errors import IntegrityError, SettingsError
-from nachweis.storage.entries import EntryKind, KeyPredicate, LedgerEntry, parse_payload
-from nachweis.storage.signing import load_public_key, open_envelope, verify_envelope
+from nachweis.storage.entries import EntryKind, KeyPredicate, LedgerEntry, read_payload
+from nachweis.storage.signing import Opened, load_public_key, open_signed, verify_envelope
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
@@ -38,18 +38,35 @@ class Keyring:
         Raises:
             IntegrityError: If no key in force signed it, or a key entry lacks authority.
         """
-        entry = parse_payload(open_envelope(envelope))
-        if entry.kind is not EntryKind.KEY or not isinstance(entry.predicate, KeyPredicate):
-            return entry, verify_envelope(envelope, self.active).keyids
-        said = entry.predicate
-        if said.action == "revoke":
-            signed_by = verify_envelope(envelope, self.active).keyids
-            self._revoke(said, signed_by)
-        else:
-            signed_by = self._introduce(entry, said, envelope)
-        return entry, signed_by
+        opened = open_signed(envelope)
+        entry = read_payload(opened.payload, opened.document)
+        return entry, self.take(opened, entry)
 
-    def _introduce(self, entry: LedgerEntry, said: KeyPredicate, envelope: bytes) -> frozenset[str]:
+    def take(self, opened: Opened, entry: LedgerEntry) -> frozenset[str]:
+        """Admit an entry whose envelope was opened already.
+
+        Args:
+            opened: The envelope.
+            entry: The entry in it.
+
+        Returns:
+            The fingerprints of the keys that signed it.
+
+        Raises:
+            IntegrityError: If no key in force signed it, or a key entry lacks authority.
+        """
+        said = entry.predicate
+        if entry.kind is not EntryKind.KEY or not isinstance(said, KeyPredicate):
+            return verify_envelope(opened, self.active).keyids
+        if said.action != "revoke":
+            return self._introduce(entry, said, opened)
+        signed_by = verify_envelope(opened, self.active).keyids
+        self._revoke(said, signed_by)
+        return signed_by
+
+    def _introduce(
+        self, entry: LedgerEntry, said: KeyPredicate, envelope: Opened
+    ) -> frozenset[str]:
         try:
             key = load_public_key(said.public_key or "")
         except SettingsError as error:
@@ -61,7 +78,7 @@ class Keyring:
         signed_by = verify_envelope(envelope, {**self.active, key.keyid: key}).keyids
         if key.keyid not in signed_by:
             raise IntegrityError("a new key did not sign its own announcement")
-        if entry.sequence > 1 and not signed_by & set(self.active):
+        if self.known and not signed_by & set(self.active):
             raise IntegrityError("no key in force vouches for a new key")
         if said.action == "rotate" and (
             said.replaces not in self.active or said.replaces not in signed_by

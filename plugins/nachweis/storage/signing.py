@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nachweis.domain.canonical import canonical_bytes, parse
+from nachweis.domain.canonical import canonical_bytes, parse_canonical
 from nachweis.domain.errors import IntegrityError, NachweisError, SettingsError
 from nachweis.settings import Settings
 from nachweis.storage.public_keys import (
@@ -21,16 +23,20 @@ from nachweis.storage.public_keys import (
     pinned,
     public_key_pem,
 )
+from nachweis.storage.signature_batch import Job, verify_all
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Key, Signer
+    from securesystemslib.signer import Key, Signature, Signer
 
 __all__ = [
+    "Opened",
     "Verified",
     "fingerprint",
     "generate_key",
+    "jobs_of",
     "load_public_key",
     "open_envelope",
+    "open_signed",
     "open_signer",
     "pinned",
     "public_key_pem",
@@ -44,6 +50,7 @@ SCHEMES = ("awskms", "file2", "hsm", "hv")
 """Kinds of signer that ``NACHWEIS_SIGNER`` may name."""
 
 KEY_FILE = "ledger.pem"
+WRONG_SIGNATURE = "a signature of a known key does not verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,26 @@ class Verified:
 
     payload: bytes
     keyids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An envelope that was read; nothing is verified yet.
+
+    Attributes:
+        payload: Signed bytes, canonical JSON.
+        document: The same, parsed.
+        signatures: Fingerprint of the key that is said to have signed, to the signature.
+    """
+
+    payload: bytes
+    document: Any
+    signatures: Mapping[str, Signature]
+
+    def pae(self) -> bytes:
+        """The bytes that a signature covers (DSSE pre-authentication encoding)."""
+        kind = PAYLOAD_TYPE.encode()
+        return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(self.payload), self.payload)
 
 
 # ------------------------------------------------------------------------------ private keys
@@ -254,6 +281,45 @@ def sign(signer: Signer, payload: bytes, *others: Signer) -> bytes:
     return canonical_bytes(envelope.to_dict())
 
 
+def open_signed(content: bytes) -> Opened:
+    """Read an envelope without looking at its signatures.
+
+    Args:
+        content: DSSE envelope.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        IntegrityError: If it is not an envelope of an in-toto statement, or if the envelope or
+            its payload is not canonical JSON, so that a byte could be changed unseen.
+    """
+    from securesystemslib.signer import Signature
+
+    if len(content) > LARGEST_ENVELOPE:
+        raise IntegrityError("a signed envelope is larger than allowed")
+    try:
+        envelope = json.loads(content)
+        signed = [(str(one["keyid"]), str(one["sig"])) for one in envelope["signatures"]]
+        if content != _written(str(envelope["payload"]), str(envelope["payloadType"]), signed):
+            raise ValueError("not the canonical form of an envelope")
+        payload = _base64(envelope["payload"])
+        signatures = {keyid: Signature(keyid, _base64(sig).hex()) for keyid, sig in signed}
+        if len(signatures) != len(signed):
+            raise ValueError("a key is named twice")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise IntegrityError(f"not a signed envelope ({type(error).__name__})") from error
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise IntegrityError("the envelope's payload is not an in-toto statement")
+    if any(FINGERPRINT.fullmatch(keyid) is None for keyid in signatures):
+        raise IntegrityError("a signature names its key by something other than a fingerprint")
+    try:
+        document = parse_canonical(payload)
+    except NachweisError as error:
+        raise IntegrityError("the envelope's payload is not canonical JSON") from error
+    return Opened(payload, document, signatures)
+
+
 def open_envelope(envelope: bytes) -> bytes:
     """Read the payload without looking at its signatures.
 
@@ -266,11 +332,34 @@ def open_envelope(envelope: bytes) -> bytes:
     Raises:
         IntegrityError: If it is not an envelope of an in-toto statement in canonical JSON.
     """
-    payload: bytes = _envelope(envelope).payload
-    return payload
+    return open_signed(envelope).payload
 
 
-def verify_envelope(envelope: bytes, keys: Mapping[str, Key]) -> Verified:
+def jobs_of(opened: Opened, keys: Mapping[str, Key]) -> list[Job]:
+    """The signatures of an envelope that count.
+
+    Args:
+        opened: The envelope.
+        keys: Keys that may have signed it, by fingerprint.
+
+    Returns:
+        What has to verify; at least one.
+
+    Raises:
+        IntegrityError: If none of these keys signed it.
+    """
+    message = opened.pae()
+    jobs = [
+        Job(keys[keyid], signature, message)
+        for keyid, signature in opened.signatures.items()
+        if keyid in keys
+    ]
+    if not jobs:
+        raise IntegrityError("no key that is valid here signed the envelope")
+    return jobs
+
+
+def verify_envelope(envelope: bytes | Opened, keys: Mapping[str, Key]) -> Verified:
     """Verify an envelope.
 
     Args:
@@ -283,36 +372,21 @@ def verify_envelope(envelope: bytes, keys: Mapping[str, Key]) -> Verified:
     Raises:
         IntegrityError: If it is malformed, or no signature of these keys verifies.
     """
-    from securesystemslib.exceptions import UnverifiedSignatureError
-
-    parsed = _envelope(envelope)
-    accepted = set()
-    for keyid in parsed.signatures:
-        if keyid in keys:
-            try:
-                keys[keyid].verify_signature(parsed.signatures[keyid], parsed.pae())
-            except UnverifiedSignatureError as error:
-                raise IntegrityError("a signature of a known key does not verify") from error
-            accepted.add(keyid)
-    if not accepted:
-        raise IntegrityError("no key that is valid here signed the envelope")
-    return Verified(parsed.payload, frozenset(accepted))
+    opened = envelope if isinstance(envelope, Opened) else open_signed(envelope)
+    jobs = jobs_of(opened, keys)
+    if not all(verify_all(jobs)):
+        raise IntegrityError(WRONG_SIGNATURE)
+    return Verified(opened.payload, frozenset(job.key.keyid for job in jobs))
 
 
-def _envelope(content: bytes) -> Any:
-    from securesystemslib.dsse import Envelope
+def _written(payload: str, kind: str, signed: list[tuple[str, str]]) -> bytes:
+    """The only bytes that an envelope may have; its texts hold nothing that JSON would escape."""
+    texts = ",".join(f'{{"keyid":"{keyid}","sig":"{sig}"}}' for keyid, sig in signed)
+    return f'{{"payload":"{payload}","payloadType":"{kind}","signatures":[{texts}]}}'.encode()
 
-    if len(content) > LARGEST_ENVELOPE:
-        raise IntegrityError("a signed envelope is larger than allowed")
-    try:
-        envelope = Envelope.from_dict(parse(content))
-        canonical = canonical_bytes(parse(envelope.payload)) == envelope.payload
-    except (NachweisError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"not a signed envelope ({type(error).__name__})") from error
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise IntegrityError("the envelope's payload is not an in-toto statement")
-    if not canonical:
-        raise IntegrityError("the envelope's payload is not canonical JSON")
-    if any(FINGERPRINT.fullmatch(keyid) is None for keyid in envelope.signatures):
-        raise IntegrityError("a signature names its key by something other than a fingerprint")
-    return envelope
+
+def _base64(text: str) -> bytes:
+    content = base64.b64decode(text, validate=True)
+    if base64.b64encode(content).decode() != text:
+        raise ValueError("not the base64 form of its bytes")
+    return content

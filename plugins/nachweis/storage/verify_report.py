@@ -12,6 +12,7 @@ class Code(StrEnum):
 
     LEDGER_GAP = "ledger_gap"
     LEDGER_TRUNCATED = "ledger_truncated"
+    LEDGER_REWRITTEN = "ledger_rewritten"
     ENTRY_MALFORMED = "entry_malformed"
     ENTRY_MISPLACED = "entry_misplaced"
     CHAIN_BROKEN = "chain_broken"
@@ -45,6 +46,7 @@ class Remark(StrEnum):
     NOT_VERSIONED = "not_versioned"
     UNKNOWN_OBJECT = "unknown_object"
     TEXT_ERASED = "text_erased"
+    NOT_PROVEN = "not_proven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ class VerifyReport:
         keys: Fingerprints of the keys in force at the end.
         problems: What does not verify.
         notices: What is worth knowing.
+        since: Number of the entry before the first one that was looked at, 0 for all of them.
+        in_force: Versions in force at the end, for example ``record/newsletter/7``; empty if not
+            all statements were read.
     """
 
     entries: int
@@ -111,6 +116,8 @@ class VerifyReport:
     keys: tuple[str, ...]
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...]
+    since: int = 0
+    in_force: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
