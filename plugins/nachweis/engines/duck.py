@@ -1,4 +1,8 @@
-"""One DuckDB connection per task and its query log."""
+"""One DuckDB connection per task and its query log.
+
+Tasks that run in the same process share an engine, unless they read S3; a connection's views and
+tables are its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -98,6 +101,8 @@ def literal(text: str) -> str:
 
 def _config(threads: int | None, memory: str) -> dict[str, Any]:
     config: dict[str, Any] = {
+        # A file that is replaced within a second would be read from the cache as it was before.
+        "enable_external_file_cache": "false",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_persistent_secrets": "false",
@@ -107,33 +112,64 @@ def _config(threads: int | None, memory: str) -> dict[str, Any]:
     return config if threads is None else {**config, "threads": threads}
 
 
-@lru_cache(maxsize=1)
-def _in_memory(process: int, threads: int | None, memory: str) -> duckdb.DuckDBPyConnection:
-    """One engine for all sessions of a process that read tables in memory only.
+_ENGINES: dict[tuple[Any, ...], duckdb.DuckDBPyConnection] = {}
+"""Engines by process, kind and settings. A fork inherits entries that it neither uses nor closes:
+their threads stayed behind."""
+
+
+def _shared(kind: str, *settings: Any, start: Callable[[], Any]) -> Any:
+    """A new connection to the engine that the sessions of this process share.
 
     Starting an engine takes longer than most examples of checks run. Sessions see nothing of each
     other: all their views and tables are temporary and belong to their own connection.
 
     Args:
-        process: The process's id, so that a fork does not inherit an engine.
-        threads: Threads.
-        memory: Memory limit.
+        kind: Name of the kind of engine; at most one of a kind is kept.
+        *settings: Everything that `start` depends on.
+        start: Starts the engine.
     """
     import duckdb
 
+    key = (os.getpid(), kind, *settings)
+    try:
+        connection = _ENGINES[key].cursor()
+        connection.execute("SELECT 1")
+    except (KeyError, duckdb.Error):  # the latter where an internal error has stopped it
+        for old in [found for found in _ENGINES if found[:2] == key[:2]]:
+            del _ENGINES[old]
+        connection = _ENGINES.setdefault(key, start()).cursor()
+    return connection
+
+
+def _in_memory(threads: int | None, memory: str) -> duckdb.DuckDBPyConnection:
+    """An engine for tables in memory."""
+    import duckdb
+
     return duckdb.connect(":memory:", config=_config(threads, memory))
+
+
+def _spilling(threads: int | None, memory: str, folder: Path) -> duckdb.DuckDBPyConnection:
+    """An engine for files that spills to a folder, encrypted."""
+    import duckdb
+
+    engine = duckdb.connect(
+        ":memory:", config={**_config(threads, memory), "temp_directory": str(folder)}
+    )
+    # httpfs reads S3, and its cryptography is the only one that may write: spilling needs it too.
+    engine.execute(f"LOAD {literal(str(_httpfs_extension()))}")
+    engine.execute("SET temp_file_encryption = true")
+    return engine
 
 
 class Session:
     """A DuckDB connection that Ibis and Great Expectations share, closed with its spill files.
 
     Args:
-        cache: Local folder; spill files of this session go into a folder of their own below it.
+        cache: Local folder; spill files go into a folder of their own below it.
         threads: Threads; None is one per core.
         memory: Memory limit, for example ``2GB``.
         s3: Access to data sets in S3.
-        embedded: Only tables in memory will be read: S3 and spilling stay off, and the engine is
-            shared with the process's other such sessions.
+        embedded: Only tables in memory will be read: S3 and spilling stay off.
     """
 
     def __init__(
@@ -145,7 +181,6 @@ class Session:
         s3: S3Access | None = None,
         embedded: bool = False,
     ) -> None:
-        import duckdb
         import ibis
 
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -157,18 +192,20 @@ class Session:
         self._places: dict[str, str] = {}
         self.connection: duckdb.DuckDBPyConnection
         if embedded:
-            self.connection = _in_memory(os.getpid(), threads, memory).cursor()
-        else:
-            spill = str(self.scratch / "spill")
-            self.connection = duckdb.connect(
-                ":memory:", config={**_config(threads, memory), "temp_directory": spill}
+            self.connection = _shared(
+                "memory", threads, memory, start=lambda: _in_memory(threads, memory)
             )
+        elif s3 is None:
+            spill = cache / f"spill-{os.getpid()}"
+            self.connection = _shared(
+                "files", threads, memory, spill, start=lambda: _spilling(threads, memory, spill)
+            )
+        else:
+            # Access to S3 belongs to an engine, not to a connection.
+            self.connection = _spilling(threads, memory, self.scratch / "spill")
         # DuckDB 1.5.5 answers count(*) from Parquet statistics and fails with an internal error
         # where a filter on the file's name was optimised away; without this pass it scans.
         self.connection.execute("SET disabled_optimizers = 'statistics_propagation'")
-        if not embedded:
-            self.connection.execute(f"LOAD {literal(str(_httpfs_extension()))}")
-            self.connection.execute("SET temp_file_encryption = true")
         self.backend: Any = ibis.duckdb.from_connection(self.connection)
 
     def __enter__(self) -> Self:
