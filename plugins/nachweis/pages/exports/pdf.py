@@ -22,7 +22,6 @@ from nachweis.pages.exports.json_document import signed_bytes
 from nachweis.pages.render import harmless
 from nachweis.pages.words import Words
 
-STANDARDS = ["a-3a", "ua-1"]
 _LONG_WORD = {False: re.compile(r"\S{19,}"), True: re.compile(r"\S{11,}")}
 """Words that may break, on the page and in the narrow cells of a table."""
 _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
@@ -62,7 +61,7 @@ def _compile(
             sys_inputs={"data": json.dumps({**shown, "files": files}, ensure_ascii=False)},
         )
         try:
-            found = compiler.compile(format="pdf", pdf_standards=STANDARDS, timestamp=moment)
+            found = compiler.compile(format="pdf", pdf_standards=["a-3a", "ua-1"], timestamp=moment)
         except typst.TypstError as error:
             lacking = _lacking(str(error.diagnostic))
             if not lacking or attempt == _ROUNDS:
