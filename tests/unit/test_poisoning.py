@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nachweis.domain.errors import UndefinedError
 from nachweis.domain.observation import CountTable, ScoredSample
 from nachweis.engines.poisoning import (
+    Agreement,
     agreement,
     confident_joint,
     cross_validated,
@@ -273,3 +274,15 @@ def test_the_declared_rule_is_found_among_the_models_classes() -> None:
         rule_of((0, 1), "offer", 0.5)
     with pytest.raises(UndefinedError):
         rule_of((), 1, None)
+
+
+def test_the_interval_of_the_flatness_narrows_with_rows_and_needs_both_shares() -> None:
+    few = Agreement(sure=60, sure_contradicted=17, unsure=300, unsure_contradicted=134, guessed=0.4)
+    many = Agreement(6000, 1700, 30000, 13400, 0.4)
+
+    assert few.flatness == pytest.approx(many.flatness)
+    assert few.flatness_interval is not None
+    assert many.flatness_interval is not None
+    assert few.flatness_interval[0] < many.flatness_interval[0] < many.flatness
+    assert many.flatness < many.flatness_interval[1] < few.flatness_interval[1]
+    assert Agreement(60, 0, 300, 9, 0.4).flatness_interval is None

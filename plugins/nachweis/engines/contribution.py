@@ -29,7 +29,7 @@ class Contribution:
     Attributes:
         feature: The feature.
         f_squared: Rise of the residual over the residual when it is dropped, 0 or more.
-        upper: One-sided upper bound of it.
+        upper: One-sided upper bound of it, simultaneous over all features.
         p_value: Of the hypothesis that it adds nothing.
     """
 
@@ -40,14 +40,14 @@ class Contribution:
 
 
 def contributions(
-    features: Mapping[str, NDArray[Any]], label: NDArray[Any], level: float = 0.95
+    features: Mapping[str, NDArray[Any]], label: NDArray[Any], level: float = 0.99
 ) -> list[Contribution] | str:
     """What each feature adds.
 
     Args:
         features: Name to values; missing numbers are NaN, missing categories None.
         label: The label; rows without one are left out.
-        level: Level of the upper bound.
+        level: Level at which the bounds of all features hold together (Bonferroni).
 
     Returns:
         One entry per feature that has at least two values, in order; or why there is none.
@@ -70,6 +70,7 @@ def contributions(
     rest = _residual(gram, cross, total)
     if rest <= 1e-9 * max(total, 1.0):
         return "the features tell the label exactly"
+    single = 1 - (1 - level) / max(len(blocks), 1)
     found, start = [], 1
     for name, block in blocks.items():
         keep = np.r_[0:start, start + block.shape[1] : width]
@@ -78,7 +79,7 @@ def contributions(
         lost = rank - int(np.linalg.matrix_rank(part, hermitian=True))
         rise = max(0.0, _residual(part, cross[keep], total) - rest)
         found.append(
-            _judged(name, rise / rest, lost * outputs, (n - rank) * outputs, n * outputs, level)
+            _judged(name, rise / rest, lost * outputs, (n - rank) * outputs, n * outputs, single)
         )
     return found
 

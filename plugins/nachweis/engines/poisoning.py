@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 Z_999 = 3.090232306167813
 """99.9 % quantile of the standard normal distribution."""
 
+Z_99 = 2.3263478740408408
+"""99 % quantile of the standard normal distribution."""
+
 _FOLDS = 3
 _HASHED = 512
 
@@ -93,12 +96,14 @@ class Agreement:
         sure_contradicted: Of them, rows whose label is another than the model's.
         unsure: Rows among the less sure half.
         unsure_contradicted: Of them, rows whose label is another than the model's.
+        guessed: Share contradicted by always guessing the most frequent class.
     """
 
     sure: int
     sure_contradicted: int
     unsure: int
     unsure_contradicted: int
+    guessed: float
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -110,6 +115,23 @@ class Agreement:
         """Share contradicted where the model is surest, relative to where it is not."""
         unsure = self.unsure_contradicted / self.unsure
         return (self.sure_contradicted / self.sure) / unsure if unsure > 0 else 0.0
+
+    @property
+    def flatness_interval(self) -> tuple[float, float] | None:
+        """98 % interval of the flatness, a ratio of two shares (Katz et al. 1978).
+
+        None where one of them is nought.
+        """
+        if not self.sure_contradicted or not self.unsure_contradicted:
+            return None
+        variance = (
+            1 / self.sure_contradicted
+            - 1 / self.sure
+            + 1 / self.unsure_contradicted
+            - 1 / self.unsure
+        )
+        factor = math.exp(Z_99 * math.sqrt(variance))
+        return (self.flatness / factor, self.flatness * factor)
 
 
 def agreement(probabilities: Floats, labels: Ints) -> Agreement:
@@ -135,7 +157,8 @@ def agreement(probabilities: Floats, labels: Ints) -> Agreement:
     order = np.argsort(-probabilities.max(axis=1), kind="stable")
     contradicted = (probabilities.argmax(axis=1) != labels)[order]
     sure, unsure = contradicted[: n // 10], contradicted[n - n // 2 :]
-    return Agreement(len(sure), int(sure.sum()), len(unsure), int(unsure.sum()))
+    guessed = 1.0 - float(np.bincount(labels).max()) / n
+    return Agreement(len(sure), int(sure.sum()), len(unsure), int(unsure.sum()), guessed)
 
 
 def confident_joint(probabilities: Floats, labels: Ints) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -84,6 +85,16 @@ def test_labels_are_held_against_the_approved_model() -> None:
     # taken without a crash.
     found = one("training_labels_free_of_flips", training(rows), model=model, files={"m": content})
     assert found.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("n", [600, 4000])
+def test_inputs_that_say_little_about_the_label_are_no_sign_of_flips(n: int) -> None:
+    for seed in range(4):
+        draw = rng(seed)
+        moods = [draw.gauss(0, 1) for _ in range(n)]
+        labels = [int(draw.random() < 0.4 + 0.1 * math.tanh(mood)) for mood in moods]
+        found = one("training_labels_free_of_flips", training({"mood": moods, "bought": labels}))
+        assert found.outcome is Outcome.NOT_AVAILABLE
 
 
 def test_a_flood_is_found_through_small_changes_and_coarse_features_are_not_judged() -> None:

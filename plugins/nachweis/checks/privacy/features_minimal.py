@@ -66,9 +66,9 @@ class FeaturesMinimal(Check):
         nothing is collected, stored and exposed for nothing.
     Method: On a seeded sample of at most 10,000 rows an additive least-squares model of the label
         (numbers in ten quantile groups) with and without each feature: Cohen's f-squared, 0 or
-        more, the rise of the residual over the residual, with a 95 % upper bound from the
-        non-central chi-squared distribution. A feature fails if even the bound lies below
-        ``min_effect``.
+        more, the rise of the residual over the residual, with upper bounds from the non-central
+        chi-squared distribution that hold together at 99 % (Bonferroni over the features). A
+        feature fails if even the bound lies below ``min_effect``.
         Columns with a data category that are no feature, key, label, time, group or retention date
         count as unused. Both are in order where ``needed_for`` gives a reason. Undefined for few
         rows or one class. Source: F test of nested models; Cohen 1988, where 0.02 is small.
@@ -103,13 +103,13 @@ class FeaturesMinimal(Check):
         Example(
             "a feature without any effect",
             Outcome.FAIL,
-            _training(useless=True),
+            _training(useless=True, n=5000),
             model=_MODEL_WITH_HAND,
         ),
         Example(
             "a feature with a reason",
             Outcome.PASS,
-            _training(useless=True, reason=True),
+            _training(useless=True, reason=True, n=5000),
             model=_MODEL_WITH_HAND,
         ),
         Example("a column that nothing uses", Outcome.FAIL, _training(unused=True), model=_MODEL),
@@ -146,7 +146,7 @@ class FeaturesMinimal(Check):
                 unit="f-squared",
                 n=n,
                 interval=(0.0, one.upper),
-                interval_level=0.95,
+                interval_level=1 - 0.01 / len(found),
                 threshold=inputs.threshold("min_effect", ">="),
                 group=one.feature,
                 recipe="additive least squares on a seeded sample; bound: non-central chi-squared",

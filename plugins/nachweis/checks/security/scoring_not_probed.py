@@ -154,11 +154,14 @@ def _combinations(names: Sequence[str], without: str = "") -> Expression:
 
     def expression(table: Any) -> Any:
         kept = [name for name in names if name != without]
-        parts = [("=" + table[name].cast("string").fill_null("")).hash() for name in kept]
+        parts = [
+            ("=" + table[name].cast("string").fill_null("")).hash().cast("string") for name in kept
+        ]
         found = parts[0]
-        for number, part in enumerate(parts[1:], 2):
-            found = found.cast("string") + f"|{number}|" + part.cast("string")
-            found = found.hash()
+        for part in parts[1:]:
+            found = found + "|" + part
+        # Hashed once more, so that distinct combinations cost eight bytes each and not a text.
+        found = found.hash()
         return found.nunique()
 
     return expression

@@ -33,6 +33,7 @@ from nachweis.engines.poisoning import (
 
 _ALONE_ROWS = 4_000
 _FLAT = 0.6
+_TOLD_APART = 0.5
 _SMALLEST_CLASS = 20
 _MOST_CLASSES = 20
 
@@ -55,9 +56,12 @@ class TrainingLabelsFreeOfFlips(Check):
         squares gives the share of labels replaced at random since then (share, may be slightly
         negative; robust standard error). Else held-out probabilities of a small logistic
         regression: the share of labels that contradict it among its surest tenth bounds random
-        flips from above, and counts as an estimate where labels contradict it about as often
-        everywhere (at least 0.6 times the share of its less sure half), as random flips do and
-        overlapping classes do not. It fails if the 99.9 % lower limit exceeds ``max_share``. The
+        flips from above. It counts as an estimate where labels contradict it about as often
+        everywhere (99 % lower limit of the ratio to the share of its less sure half at least 0.6),
+        as random flips do and overlapping classes do not, and where it tells the classes apart
+        (99.9 % upper limit at most half of what guessing the most frequent class comes to), as
+        inputs that say little about the label contradict it everywhere too. It fails if the 99.9 %
+        lower limit exceeds ``max_share``. The
         off-diagonal share of the confident joint (confident learning, Northcutt et al. 2021) is
         reported beside it. Undefined with one class, a class below 20 rows, more than 20 classes,
         too few rows, or without a baseline where the classes overlap more than ``max_share``.
@@ -98,7 +102,7 @@ class TrainingLabelsFreeOfFlips(Check):
     )
     examples = (
         Example("labels that fit", Outcome.PASS, _separable(600, 0.0)),
-        Example("an eighth of the labels replaced", Outcome.FAIL, _separable(600, 0.125)),
+        Example("an eighth of the labels replaced", Outcome.FAIL, _separable(4_000, 0.125)),
         Example(
             "classes that overlap, without a baseline",
             Outcome.NOT_AVAILABLE,
@@ -180,11 +184,14 @@ class TrainingLabelsFreeOfFlips(Check):
                 name="flatness",
                 value=found.flatness,
                 unit="ratio",
+                interval=found.flatness_interval,
+                interval_level=0.98,
                 recipe="share contradicted among the surest tenth, relative to the less sure half",
             ),
             _joint(probabilities, labels),
         ]
-        if low > limit and found.flatness >= _FLAT:
+        flat = found.flatness_interval is not None and found.flatness_interval[0] >= _FLAT
+        if low > limit and flat and high <= _TOLD_APART * found.guessed:
             outcome = Outcome.FAIL
             text = "Labels contradict the other columns about equally often everywhere."
         elif share <= limit:
