@@ -38,7 +38,7 @@ def terms(templates: Path) -> Mapping[str, str]:
         Prefixed term to kind.
     """
     lines = (templates / "dpv" / "terms-2.3.txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.split(" ", 1) for line in lines if not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split(" ", 1) for line in lines if not line.startswith("#"))
 
 
 @lru_cache(maxsize=4)
