@@ -21,9 +21,10 @@ MIN_GROUP_SIZE = Param(
 )
 SIGNIFICANCE = Param(
     "significance",
-    0.001,
+    0.0002,
     "p-value",
-    "design default of this project: one failure by chance in a thousand nights, or fewer",
+    "design default of this project: at most one failure by chance in a thousand nights, shared by "
+    "the checks of this family",
     "A difference that chance explains with at least this probability, after correction for "
     "everything the check compares, is no failure.",
     minimum=0.0001,
