@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import mmap
 import os
 import stat
 import time
@@ -135,11 +136,28 @@ def test_reference_profiles_are_read_once_per_version(tmp_path: Path):
     assert profile_queries(tmp_path, "x", "g") == 2
 
 
+def test_a_large_profile_is_mapped_from_the_cache_and_equal(tmp_path: Path):
+    distinct = np.arange(70_000, dtype=float)[::-1] / 7
+    repeated = np.concatenate([distinct, distinct[:100]])
+    for values in (distinct, repeated):
+        parquet(tmp_path / "ref.parquet", {"x": values.tolist()})
+        found = []
+        for _ in range(2):
+            with tables_of(tmp_path, reference()) as tables:
+                found.append(tables.profile(Source("ref"), None, "x"))
+        expected, counts = np.unique(values, return_counts=True)
+        for profile in found:
+            assert np.array_equal(profile.support, expected)
+            assert np.array_equal(profile.counts, counts)
+            assert isinstance(profile.support.base.obj, mmap.mmap), "not held in memory"
+
+
 def test_damaged_cache_entries_are_ignored_and_replaced(tmp_path: Path):
     parquet(tmp_path / "ref.parquet", {"x": [1.0, 2.0]})
     assert profile_queries(tmp_path, "x") == 1
-    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.npz")
-    for damage in (b"", b"PK\x03\x04 not really", entry.read_bytes()[:100]):
+    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.profile")
+    whole = entry.read_bytes()
+    for damage in (b"", b"PK\x03\x04 not really", whole[:100], whole[:-9], whole + b"more"):
         entry.write_bytes(damage)
         assert profile_queries(tmp_path, "x") == 1
     assert profile_queries(tmp_path, "x") == 0
@@ -148,7 +166,7 @@ def test_damaged_cache_entries_are_ignored_and_replaced(tmp_path: Path):
 def test_cache_is_readable_by_its_owner_only(tmp_path: Path):
     parquet(tmp_path / "ref.parquet", {"x": [1.0]})
     profile_queries(tmp_path, "x")
-    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.npz")
+    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.profile")
     assert stat.S_IMODE(entry.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / ".cache").stat().st_mode) == 0o700
 
@@ -156,7 +174,7 @@ def test_cache_is_readable_by_its_owner_only(tmp_path: Path):
 def test_old_versions_are_deleted_from_the_cache(tmp_path: Path):
     parquet(tmp_path / "ref.parquet", {"x": [1.0]})
     profile_queries(tmp_path, "x")
-    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.npz")
+    (entry,) = (tmp_path / ".cache" / "profiles").rglob("*.profile")
     long_ago = time.time() - 40 * 86_400
     os.utime(entry.parent, (long_ago, long_ago))
     parquet(tmp_path / "ref.parquet", {"x": [2.0]})
@@ -177,7 +195,7 @@ def test_only_pinned_reference_data_is_cached(tmp_path: Path, fields):
     declared = data_set("ref", **{"role": "reference", **fields})
     with tables_of(tmp_path, declared) as tables:
         tables.profile(Source("ref"), None, "x")
-    assert not list((tmp_path / ".cache").rglob("*.npz"))
+    assert not list((tmp_path / ".cache").rglob("*.profile"))
 
 
 # ------------------------------------------------------------------------------ aggregates

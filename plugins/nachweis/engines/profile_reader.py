@@ -9,10 +9,9 @@ import os
 import shutil
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nachweis.domain.canonical import digest
 from nachweis.domain.errors import DataError
@@ -21,8 +20,11 @@ from nachweis.domain.observation import ColumnProfile
 from nachweis.engines.column_types import logical
 from nachweis.engines.duck import Session, literal, quote
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 ProfileKind = Literal["numeric", "categorical"]
-_FORMAT = 2
+_FORMAT = 3
 _KEEP_DAYS = 30
 
 
@@ -75,14 +77,13 @@ def read_column(
         What builds the exact profile of what was read; it needs the session no more.
     """
     from nachweis.engines.profiles import profile_categorical, profile_numeric
-    from nachweis.engines.spilling import spill
 
     name = quote(column)
     if kind == "numeric":
         # Nulls travel as NaN: a plain array without a mask is half the memory and sorts in place.
         sql = f"SELECT coalesce(CAST({name} AS DOUBLE), 'nan'::DOUBLE) AS v FROM {view}"
         values = session.column(sql, label, "profile", where=where)["v"]
-        return lambda: spill(profile_numeric(values, overwrite=True), session.scratch)
+        return lambda: profile_numeric(values, overwrite=True)
     sql = f"SELECT {name}, count(*) FROM {view} GROUP BY 1"
     rows = session.query(sql, label, "profile", where=where)
     names = [_category(value) for value, _ in rows]
@@ -118,16 +119,18 @@ class ProfileCache:
         import numpy as np
 
         from nachweis.engines.profiles import ones
-        from nachweis.engines.spilling import spill
+        from nachweis.engines.spilling import SMALLEST_SPILLED, map_arrays
 
         path = self._path(version, column, kind)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                head = json.loads(stored["head"].tobytes())
-                support: Any = stored["support"]
-                if kind == "categorical":
-                    support = np.array(json.loads(support.tobytes()), dtype=object)
-                counts = stored["counts"] if head["counted"] else ones(len(support))
+            packed, support, counts = map_arrays(path)
+            head = json.loads(packed.tobytes())
+            if kind == "categorical":
+                support = np.array(json.loads(support.tobytes()), dtype=object)
+            if not head["counted"]:
+                counts = ones(len(support))
+            if len(support) < SMALLEST_SPILLED:
+                support, counts = support.copy(), counts.copy()
             profile = ColumnProfile(
                 kind=kind,
                 support=support,
@@ -137,20 +140,29 @@ class ProfileCache:
                 n=int(head["n"]),
                 exact=bool(head["exact"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         if len(support) != len(counts) or int(counts.sum()) != profile.valid:
             return None
         with contextlib.suppress(OSError):
             os.utime(path.parent)
-        return spill(profile, path.parent)
+        return profile
 
-    def put(self, version: str, column: str, profile: ColumnProfile) -> None:
-        """Keep a profile; a cache that cannot be written is no error."""
+    def put(self, version: str, column: str, profile: ColumnProfile) -> ColumnProfile:
+        """Keep a profile; a cache that cannot be written is no error.
+
+        Args:
+            version: Version of the data set.
+            column: Column.
+            profile: Its profile.
+
+        Returns:
+            An equal profile; the values of a large one are mapped from the cache.
+        """
         import numpy as np
 
         from nachweis.engines.profiles import all_distinct
-        from nachweis.engines.spilling import release
+        from nachweis.engines.spilling import write_arrays
 
         path = self._path(version, column, profile.kind)
         head = {
@@ -160,9 +172,11 @@ class ProfileCache:
             "exact": profile.exact,
             "counted": not all_distinct(profile),  # else every count is 1 and none is kept
         }
-        support = profile.support
+        support, counts = profile.support, profile.counts
         if profile.kind == "categorical":
-            support = np.frombuffer(json.dumps(support.tolist()).encode(), dtype=np.uint8)
+            support = _packed(json.dumps(support.tolist()))
+        if not head["counted"]:
+            counts = np.empty(0, dtype=np.int64)
         temporary: str | None = None
         try:
             if not path.parent.exists():
@@ -170,18 +184,14 @@ class ProfileCache:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
             with os.fdopen(handle, "wb") as stream:
-                np.savez(
-                    stream,
-                    head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
-                    support=support,
-                    counts=profile.counts if head["counted"] else np.empty(0, dtype=np.int64),
-                )
+                write_arrays(stream, _packed(json.dumps(head)), support, counts)
             Path(temporary).replace(path)
         except OSError:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     Path(temporary).unlink()
-        release(profile)
+            return profile
+        return self.get(version, column, profile.kind) or profile
 
     def _prune(self) -> None:
         """Delete versions that nobody has read for thirty days."""
@@ -193,7 +203,15 @@ class ProfileCache:
 
     def _path(self, version: str, column: str, kind: ProfileKind) -> Path:
         name = digest({"format": _FORMAT, "column": column, "kind": kind})
-        return self._folder / version / f"{name}.npz"
+        return self._folder / version / f"{name}.profile"
+
+
+def _packed(text: str) -> NDArray[Any]:
+    """A text as an array of bytes; blanks behind it keep what follows aligned."""
+    import numpy as np
+
+    content = text.encode()
+    return np.frombuffer(content + b" " * (-len(content) % 8), dtype=np.uint8)
 
 
 def read_sample(

@@ -12,7 +12,7 @@ import mmap
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,12 @@ def spill(profile: ColumnProfile, folder: Path) -> ColumnProfile:
         folder: A private folder for the file.
 
     Returns:
-        An equal profile with mapped values; the profile itself if it is small or categorical, or
-        if the file cannot be written.
+        An equal profile with mapped values; the profile itself if it is small, categorical or
+        mapped already, or if the file cannot be written.
     """
     if profile.kind == "categorical" or len(profile.support) < SMALLEST_SPILLED:
+        return profile
+    if _pages_of(profile.support) is not None:
         return profile
     counts = profile.counts
     try:
@@ -54,9 +56,15 @@ def release(*profiles: ColumnProfile) -> None:
     """
     for profile in profiles:
         for array in (profile.support, profile.counts):
-            pages = getattr(array.base, "obj", None)
-            if isinstance(pages, mmap.mmap):
+            pages = _pages_of(array)
+            if pages is not None:
                 pages.madvise(mmap.MADV_DONTNEED)
+
+
+def _pages_of(array: NDArray[Any]) -> mmap.mmap | None:
+    """The mapping that an array is a view of."""
+    pages = getattr(array.base, "obj", None)
+    return pages if isinstance(pages, mmap.mmap) else None
 
 
 def _mapped(values: NDArray[Any], folder: Path) -> NDArray[Any]:
@@ -64,3 +72,45 @@ def _mapped(values: NDArray[Any], folder: Path) -> NDArray[Any]:
         values.tofile(file)
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(pages, dtype=values.dtype)
+
+
+def write_arrays(file: BinaryIO, *arrays: NDArray[Any]) -> None:
+    """Write arrays one behind the other, in NumPy's own format.
+
+    Args:
+        file: A file at its beginning.
+        *arrays: One-dimensional arrays of numbers. Arrays stay aligned if the sizes of those before
+            them are multiples of eight bytes.
+    """
+    for array in arrays:
+        np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+
+
+def map_arrays(path: Path) -> list[NDArray[Any]]:
+    """Map the arrays of a file, without reading them.
+
+    Args:
+        path: A file that :func:`write_arrays` wrote.
+
+    Returns:
+        The arrays, as :func:`release` knows them.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If it is damaged or holds something else.
+    """
+    found: list[NDArray[Any]] = []
+    with path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        while file.tell() < len(pages):
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("an unknown version of the format")
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            if dtype.hasobject or len(shape) != 1:
+                raise ValueError("not an array of numbers")
+            place = file.tell()
+            found.append(
+                np.frombuffer(pages, dtype, shape[0], place) if shape[0] else np.empty(0, dtype)
+            )
+            file.seek(place + dtype.itemsize * shape[0])
+    return found

@@ -70,6 +70,8 @@ class Tables:
         memory_tables: Data-set id to columns, for data sets that have no files (check examples).
         s3_lister: Lists objects with their versions, to pin data sets in S3.
         environment: Where the secrets of keyed hashes are looked up; default is the process's.
+        shared: Read local files, too, through the engine that sessions on tables in memory share:
+            without S3, and without a place to spill to.
     """
 
     def __init__(
@@ -85,12 +87,13 @@ class Tables:
         memory_tables: Mapping[str, Mapping[str, list[Any]]] | None = None,
         s3_lister: S3Lister | None = None,
         environment: Mapping[str, str] | None = None,
+        shared: bool = False,
     ) -> None:
         self._world = world
         self._night = night
         self._cache = cache
         self._s3_lister = s3_lister
-        embedded = memory_tables is not None and not bases
+        embedded = shared or (memory_tables is not None and not bases)
         self._session = Session(cache, threads=threads, memory=memory, s3=s3, embedded=embedded)
         self._memory_tables = memory_tables or {}
         self._bases = Bases(self._session, bases, night, self._memory_tables)
@@ -275,6 +278,8 @@ class Tables:
         kind: Literal["numeric", "categorical", "auto"],
     ) -> Callable[[], ColumnProfile]:
         """Read a column; the rest of the work needs the engine no more."""
+        from nachweis.engines.spilling import spill
+
         opened = self._windows.open(source, current)
         where = place_of(source)
         type_ = opened.type_of(column, where)
@@ -283,13 +288,11 @@ class Tables:
         if version and (cached := self._profiles.get(version, column, chosen)):
             return lambda: cached
         build = read_column(self._session, opened.view, column, chosen, label_of(source), where)
-        if not version:
-            return build
+        scratch = self._session.scratch
 
         def build_and_keep() -> ColumnProfile:
             found = build()
-            self._profiles.put(version, column, found)
-            return found
+            return spill(self._profiles.put(version, column, found) if version else found, scratch)
 
         return build_and_keep
 
