@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +71,7 @@ def export(
     made = by_name(name, kind)
     source = Source(
         kind=kind,
-        versions=tuple(
-            _version(archive, item, attempt if made.nightly else None) for item in chosen
-        ),
+        versions=tuple(_version(archive, item, made, attempt) for item in chosen),
         words=_words(settings, world, language),
         templates=settings.templates,
         controls=world.controls.controls,
@@ -155,22 +154,24 @@ def _chosen(
     return ("record" if fitting[0][0] == "record" else "dossier"), [many[number]]
 
 
-def _version(archive: Archive, item: _Known, attempt: SignedAttempt | None) -> Version:
+def _version(archive: Archive, item: _Known, made: Format, attempt: SignedAttempt) -> Version:
     reference = item.reference
     document: Any = parse(archive.content(reference.key, reference.digest))
-    assessment, digest = None, ""
-    if attempt is not None:
-        place = f"{reference.kind}/{reference.id}"
-        digest = archive.statement(attempt).assessments.get(place, "")
-        found = archive.assessment(attempt, digest) if digest else None
-        if found is None or found.target_version != reference.version:
-            raise NachweisError(
-                "this version was not assessed in this night",
-                where=f"{place}, {attempt.night}",
-                remedy="choose the night with --night",
-            )
-        assessment = found.document()
-    return Version(document, reference.version, reference.digest, item.night, assessment, digest)
+    version = Version(document, reference.version, reference.digest, item.night)
+    if not made.nightly and not made.enriched:
+        return version
+    place = f"{reference.kind}/{reference.id}"
+    digest = archive.statement(attempt).assessments.get(place, "")
+    found = archive.assessment(attempt, digest) if digest else None
+    if found is not None and found.target_version == reference.version:
+        return dataclasses.replace(version, assessment=found.document(), assessment_digest=digest)
+    if made.nightly:
+        raise NachweisError(
+            "this version was not assessed in this night",
+            where=f"{place}, {attempt.night}",
+            remedy="choose the night with --night",
+        )
+    return version
 
 
 def _words(settings: Settings, world: World, language: str | None) -> Words:
@@ -205,5 +206,5 @@ def _file_name(made: Format, source: Source, attempt: SignedAttempt) -> str:
     authority = f"-{source.layout.lower()}" if source.layout else ""
     if source.kind == REGISTER:
         return f"register-{attempt.night}{authority}{language}.{made.suffix}"
-    night = f"-{attempt.night}" if made.nightly else ""
+    night = f"-{attempt.night}" if source.only.assessment is not None else ""
     return f"{source.only.id}-v{source.only.version}{night}{authority}{language}.{made.suffix}"

@@ -90,6 +90,7 @@ class Format:
         spoken: Whether the bytes differ by language.
         stored: Whether each new version gets it in its folder.
         nightly: Whether it shows a night's assessment and not the version alone.
+        enriched: Whether it adds a night's measurements when it is given them.
         layouts: Countries whose layout can be asked for.
     """
 
@@ -100,6 +101,7 @@ class Format:
     spoken: bool = False
     stored: bool = False
     nightly: bool = False
+    enriched: bool = False
     layouts: Callable[[Path], tuple[str, ...]] | None = None
 
     def file_name(self, kind: Kind, language: str) -> str:
