@@ -9,7 +9,8 @@ Checks judge exact numbers; sealing happens on publication and never changes an 
 2. **Rates** (:data:`RATE_UNITS`): 3 decimals. Withheld for fewer than 10 rows. Where the rate and
    its sample size would tell a count from 1 to 9 of those who have the property, or of those who
    have not, the rate becomes a bound such as ``< 0.02``.
-3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals.
+3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals; withheld where they would tell
+   a withheld rate, see :mod:`nachweis.domain.comparisons`.
 4. **Groups of people** in one finding: where a group is too small to be shown, at least one more
    is withheld, so that the small one is not the total minus the others. Which one goes by the
    groups' names, not by their sizes: the same one tomorrow as today, so that nights cannot be
@@ -27,8 +28,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from nachweis.domain.comparisons import (
+    WITHHELD,
+    Rules,
+    Withheld,
+    withheld,
+    without_numbers,
+    without_test,
+)
 from nachweis.domain.finding import Finding, Measurement
 
 SMALLEST_COUNT = 10
@@ -123,9 +132,15 @@ def sealed_rate(rate: float, n: int | None) -> float | str | None:
     if n < SMALLEST_COUNT:
         return None
     published = _rounded(n)
-    if _tells_of_few(rate, n) or _tells_of_few(shown, published):
+    if tells_of_few(rate, n) or tells_of_few(shown, published):
         return f"< {_bound(published)}" if rate <= 0.5 else f"> {round(1 - _bound(published), 3)}"
     return shown
+
+
+def tells_of_few(rate: float, n: int) -> bool:
+    """Whether fewer than 10 of ``n`` people have a property of this rate, or have it not."""
+    having = round(rate * n)
+    return 0 < having < SMALLEST_COUNT or 0 < n - having < SMALLEST_COUNT
 
 
 def sealed_cells(cells: Mapping[str, int]) -> dict[str, int | str | None]:
@@ -194,23 +209,26 @@ def seal_text(text: str) -> str:
     return _COUNTED.sub(seal, text)
 
 
-def seal_finding(finding: Finding) -> Finding:
-    """A finding in the form in which it may be signed and published.
+def seal_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """All findings of one subject in the form in which they may be signed and published.
 
     Args:
-        finding: A judged finding with exact numbers.
+        findings: Judged findings with exact numbers.
 
     Returns:
-        The finding with sealed measurements and sentences; sealing it again changes nothing.
+        The findings with sealed measurements and sentences; sealing them again changes nothing.
     """
-    companions = _companions(finding)
-    return finding.model_copy(
-        update={
-            "measurements": tuple(_sealed(m, companions) for m in finding.measurements),
-            "explanation": seal_text(finding.explanation),
-            "scope": seal_text(finding.scope),
-        }
-    )
+    companions = [_companions(finding) for finding in findings]
+    rules = Rules(RATE_UNITS, COMPARISON_UNITS, sealed_rate)
+    return [
+        _sealed_finding(*parts)
+        for parts in zip(findings, companions, withheld(findings, companions, rules), strict=True)
+    ]
+
+
+def seal_finding(finding: Finding) -> Finding:
+    """One finding in the form in which it may be published; see :func:`seal_findings`."""
+    return seal_findings([finding])[0]
 
 
 # ----------------------------------------------------------------------------------- inside
@@ -218,11 +236,6 @@ def seal_finding(finding: Finding) -> Finding:
 
 def _rounded(count: int) -> int:
     return STEP * ((count + STEP // 2) // STEP)
-
-
-def _tells_of_few(rate: float, n: int) -> bool:
-    having = round(rate * n)
-    return 0 < having < SMALLEST_COUNT or 0 < n - having < SMALLEST_COUNT
 
 
 def _bound(published: int) -> float:
@@ -254,6 +267,30 @@ def _companions(finding: Finding) -> frozenset[str]:
     disjoint = (cells for name, cells in counts.items() if name in totals or finding.column)
     return frozenset(
         name for cells in (*sizes.values(), *disjoint) for name in withheld_groups(cells)
+    )
+
+
+def _sealed_finding(finding: Finding, companions: frozenset[str], hidden: Withheld) -> Finding:
+    measurements = [_sealed(m, companions) for m in finding.measurements]
+    numbers: list[float] = []
+    for i in hidden.values | hidden.details:
+        before, m = finding.measurements[i], measurements[i]
+        update: dict[str, object] = {"interval": None, "interval_level": None}
+        if i in hidden.values:
+            update |= {"value": None, "reason": WITHHELD}
+            if isinstance(before.value, (int, float)) and not isinstance(before.value, bool):
+                numbers.append(float(before.value))
+        if m.unit not in RATE_UNITS:
+            update["recipe"] = without_test(m.recipe, pair=i in hidden.values)
+            if companions:
+                update["n"] = None  # the sum of sizes of which one is withheld
+        measurements[i] = m.model_copy(update=update)
+    return finding.model_copy(
+        update={
+            "measurements": tuple(measurements),
+            "explanation": seal_text(without_numbers(finding.explanation, numbers)),
+            "scope": seal_text(finding.scope),
+        }
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from nachweis import registry
 from nachweis.domain.canonical import canonical_bytes, digest, parse, publishable
 from nachweis.domain.check import Check
-from nachweis.domain.disclosure import seal_finding
+from nachweis.domain.disclosure import seal_findings
 from nachweis.domain.errors import LeakError, NachweisError
 from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
 from nachweis.domain.observation import PastFinding
@@ -232,7 +232,7 @@ def run_subject(
     kind, _, key = subject.partition("/")
     about = Subject(kind=SubjectKind(kind), id=key)
     observed = observe_subject(context, about)
-    findings = [seal_finding(_unless_blind(f, blind)) for f in observed.findings]
+    findings = seal_findings([_unless_blind(f, blind) for f in observed.findings])
     evidence = Evidence(
         night=str(context.night),
         subject=subject,

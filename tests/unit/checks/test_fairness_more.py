@@ -264,6 +264,17 @@ def test_a_subgroup_fails_far_below_the_others_and_beyond_chance(
         assert worst.interval[1] < 0.8
 
 
+@pytest.mark.parametrize("women", [(250, 250), (496, 4)])
+def test_a_subgroup_with_few_selected_is_named_without_its_numbers(women: tuple[int, int]) -> None:
+    (finding,) = run("subgroup_gaps_bearable", offers(women, (4, 476)))
+    assert finding.outcome is Outcome.FAIL
+    compared = [m for m in finding.measurements if m.name.startswith("subgroup_rate_")]
+    assert compared
+    for one in compared:
+        assert (one.value, one.interval, one.recipe) == (None, None, "")
+        assert "how few people" in one.reason
+
+
 def test_a_feature_that_decides_is_no_subgroup_by_itself() -> None:
     cells_ = [
         ({"gender": gender, "device": device, "offer": int(device == "phone")}, 200)

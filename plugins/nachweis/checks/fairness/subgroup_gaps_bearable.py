@@ -30,6 +30,8 @@ from nachweis.checks.fairness._verdicts import (
     publishable_label,
 )
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
+from nachweis.domain.comparisons import WITHHELD
+from nachweis.domain.disclosure import tells_of_few
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import ColumnType, FieldRole, ModelKind, ProtectedAttribute
 from nachweis.domain.observation import (
@@ -306,26 +308,30 @@ def _measurements(inputs: Inputs, found: Sequence[Subgroup], failed: int) -> Ite
     )
     limit = inputs.threshold("min_ratio", ">=")
     for one in [one for one in found if one.ratio is not None][:_SHOWN]:
-        name = _name(one)
-        recipe = f"p = {one.p_value:.3g} after Benjamini and Hochberg"
+        # With the share of everybody, these numbers tell how many were selected.
+        told = not (tells_of_few(one.rate, one.n) or tells_of_few(one.others_rate, one.others))
+        recipe = f"p = {one.p_value:.3g} after Benjamini and Hochberg" if told else ""
+        ratio_interval = one.ratio_interval if told else None
         yield Measurement(
             name="subgroup_rate_ratio",
-            value=one.ratio,
+            value=one.ratio if told else None,
             unit="ratio",
             threshold=limit,
             n=one.n,
-            interval=one.ratio_interval,
-            interval_level=0.95 if one.ratio_interval else None,
-            group=name,
+            interval=ratio_interval,
+            interval_level=0.95 if ratio_interval else None,
+            group=_name(one),
             recipe=recipe,
+            reason="" if told else WITHHELD,
         )
         yield Measurement(
             name="subgroup_rate_difference",
-            value=one.difference,
+            value=one.difference if told else None,
             unit="difference",
             n=one.n,
-            interval=one.difference_interval,
-            interval_level=0.95,
-            group=name,
+            interval=one.difference_interval if told else None,
+            interval_level=0.95 if told else None,
+            group=_name(one),
             recipe=recipe,
+            reason="" if told else WITHHELD,
         )
