@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, registry
 from nachweis.cli_correct import correct
+from nachweis.cli_evidence import key_app, pack
 from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
@@ -43,7 +44,9 @@ app.add_typer(check_app, name="check")
 app.add_typer(finding_app, name="finding")
 app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
+app.add_typer(key_app, name="key")
 app.command()(correct)
+app.command()(pack)
 app.command()(export)
 finding_app.command("waive")(waive)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -219,6 +219,7 @@ class Chain:
             self.remarks.problem(
                 Code.ENTRY_MISPLACED, key, f"The entry says that it is number {entry.sequence}."
             )
+            entry = replace(entry, sequence=number)
         if self._previous is not None:
             if entry.previous != self._previous:
                 self.remarks.problem(

@@ -1,0 +1,128 @@
+"""``nachweis pack`` and ``nachweis key``: what leaves the store, and what vouches for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nachweis.domain.errors import NachweisError
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def pack(
+    activity: Annotated[str, typer.Argument(help="Id of the activity.")],
+    start: Annotated[str, typer.Option("--from", help="First night, YYYY-MM-DD.")],
+    end: Annotated[str, typer.Option("--to", help="Last night, YYYY-MM-DD.")],
+    path: Annotated[
+        Path | None, typer.Option("--out", help="ZIP file; default: ACTIVITY_FROM_TO.zip here.")
+    ] = None,
+) -> None:
+    """Write what an auditor takes away: documents, evidence, ledger, and a verifier."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.pack import make_pack
+
+    first, last = day(start, "--from"), day(end, "--to")
+    if last < first:
+        raise NachweisError("the last night is before the first one", where="--to")
+    made = make_pack(_resolved(), activity, first, last, path)
+    out.print(f"written  {made.path}: {made.files} files, {made.nights} nights", markup=False)
+    out.print(f"sha256   {made.digest}", markup=False)
+    out.print("Give the fingerprint of your key on another way: nachweis key list", markup=False)
+
+
+def day(text: str, option: str) -> dt.date:
+    """A day as it was given on the command line."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise NachweisError("not a day", where=option, remedy="write it as 2026-11-20") from error
+
+
+# --------------------------------------------------------------------------------- keys
+
+key_app = typer.Typer(
+    help="List, make, rotate and revoke the keys that sign the ledger.", no_args_is_help=True
+)
+
+
+@key_app.command("list")
+def key_list() -> None:
+    """List the ledger's keys; give your auditors the fingerprint on another way than the store."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.keys import list_keys
+    from nachweis.storage.signing import open_signer
+
+    settings = _resolved()
+    keys = list_keys(settings)
+    for key in keys:
+        out.print(str(key), markup=False)
+    if not any(key.own for key in keys):
+        own = open_signer(settings).public_key.keyid
+        out.print(f"{own}  own, not in the ledger yet", markup=False)
+
+
+@key_app.command("new")
+def key_new(path: Annotated[Path, typer.Argument(help="File of the private key.")]) -> None:
+    """Make an Ed25519 key pair: the private file for its owner only, the public one beside it."""
+    from nachweis.storage.signing import generate_key, pinned
+
+    if path.exists():
+        raise NachweisError(
+            "there is a file already", where=str(path), remedy="name another one; keys are kept"
+        )
+    generate_key(path)
+    public = path.with_suffix(".pub")
+    out.print(f"written  {path} and {public}", markup=False)
+    out.print(f"fingerprint  {pinned(public)}", markup=False)
+
+
+@key_app.command("rotate")
+def key_rotate(
+    to: Annotated[str, typer.Option(help="URI of the new signer, e.g. file2:/etc/keys/new.pem.")],
+    public_key: Annotated[
+        Path | None, typer.Option(help="Its public key, for a signer that is not a file.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Let the present key stay in force beside it.")
+    ] = False,
+) -> None:
+    """Let a new key take over; the present one and the new one sign the entry together."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.keys import rotate
+
+    settings = _resolved()
+    more = {"signer": to, "signer_public_key": str(public_key) if public_key else None}
+    appended = rotate(settings, settings.model_copy(update=more), keep=keep)
+    _signed(appended.entry.sequence, appended.anchor_problem)
+    out.print(f"Now set NACHWEIS_SIGNER={to} wherever nights run", markup=False)
+
+
+@key_app.command("revoke")
+def key_revoke(
+    keyid: Annotated[str, typer.Argument(help="Fingerprint of the key.")],
+    from_entry: Annotated[
+        int, typer.Option(min=1, help="First ledger entry that is not to be trusted.")
+    ],
+    reason: Annotated[str, typer.Option(help="One of superseded, compromised, lost.")],
+) -> None:
+    """Declare that a key is not to be trusted from an entry on; another key in force signs it."""
+    from typing import get_args
+
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.keys import Reason, revoke
+
+    if reason not in get_args(Reason):
+        raise NachweisError("not a reason", where="--reason", valid=get_args(Reason))
+    appended = revoke(_resolved(), keyid, from_sequence=from_entry, reason=reason)  # type: ignore[arg-type]
+    _signed(appended.entry.sequence, appended.anchor_problem)
+
+
+def _signed(sequence: int, problem: str) -> None:
+    out.print(f"signed as ledger entry {sequence}", markup=False)
+    if problem:
+        out.print(f"note     {problem}", markup=False)

@@ -1,0 +1,1 @@
+"""What goes into an auditor's pack and works without this package."""

@@ -1,0 +1,223 @@
+"""Every way of tampering is found and named, by three verifiers that share no code."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from nachweis.domain.canonical import digest_bytes
+from nachweis.domain.errors import NachweisError
+from nachweis.pipeline.pack import make_pack
+from nachweis.settings import PACKAGE_ROOT
+from nachweis.storage.embedded import EmbeddedStore
+from nachweis.storage.folder_store import FolderStore
+from nachweis.storage.signing import generate_key, open_signer
+from nachweis.storage.verify import verify_store
+from tests import second_verifier
+from tests.evidence_world import Copy, EvidenceWorld, build
+from tests.integration.night_support import FIRST, SECOND, place
+from tests.tamper_cases import CASES, Case
+
+pytestmark = pytest.mark.store
+FIRST_DAY, LAST_DAY = dt.date.fromisoformat(FIRST), dt.date.fromisoformat(SECOND)
+VERIFIER = PACKAGE_ROOT / "plugins" / "nachweis" / "storage" / "offline" / "verify.py"
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, embedded_store: EmbeddedStore
+) -> Iterator[EvidenceWorld]:
+    with place(tmp_path_factory.mktemp("tampering"), embedded_store) as here:
+        yield build(here)
+
+
+@pytest.fixture(scope="module")
+def signers(world: EvidenceWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    stranger = generate_key(tmp_path_factory.mktemp("stranger") / "key.pem")
+    foreign = world.old.model_copy(update={"signer": f"file2:{stranger}"})
+    return {
+        "old": open_signer(world.old),
+        "new": open_signer(world.new),
+        "stranger": open_signer(foreign),
+    }
+
+
+@pytest.fixture(scope="module")
+def offline() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("verify", VERIFIER)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+Found = set[tuple[str, str]]
+
+
+def product(folder: Path, trusted: str) -> Found:
+    store = FolderStore(folder)
+    report = verify_store(store, {trusted}, anchor=store, narratives=store)
+    return {(problem.code.value, problem.key) for problem in report.problems}
+
+
+def single_file(module: ModuleType, folder: Path, trusted: str) -> Found:
+    verifier = module.Verifier(module.Box(str(folder)), trusted)
+    verifier.run()
+    return {(problem["code"], problem["key"]) for problem in verifier.problems}
+
+
+def keyless(found: Found) -> Found:
+    """A ledger of foreign origin as a whole has no key of its own to be named at."""
+    return {(code, "" if code == "key_untrusted" else key) for code, key in found}
+
+
+def test_the_untouched_copy_verifies_for_all_three(
+    world: EvidenceWorld, offline: ModuleType, tmp_path: Path
+) -> None:
+    folder = Copy(dict(world.objects)).write(tmp_path)
+    for trusted in (world.first_key, str(open_signer(world.new).public_key.keyid)):
+        assert product(folder, trusted) == set()
+        assert single_file(offline, folder, trusted) == set()
+        assert second_verifier.problems(folder, trusted) == set()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_tampering_is_found_and_named_by_all_three(
+    case: Case, world: EvidenceWorld, signers: dict[str, Any], offline: ModuleType, tmp_path: Path
+) -> None:
+    copy = Copy(dict(world.objects), signers)
+    key = case.tamper(copy)
+    folder = copy.write(tmp_path)
+    ours = keyless(product(folder, world.first_key))
+    theirs = keyless(single_file(offline, folder, world.first_key))
+    second = keyless(second_verifier.problems(folder, world.first_key))
+    assert (case.code, key) in ours
+    assert ours == theirs == second
+
+
+# -------------------------------------------------------------------------- in a pack
+
+
+@pytest.fixture(scope="module")
+def packed(world: EvidenceWorld, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pack of both nights, unpacked."""
+    place = tmp_path_factory.mktemp("pack")
+    made = make_pack(world.new, "marketing", FIRST_DAY, LAST_DAY, place / "pack.zip")
+    with zipfile.ZipFile(made.path) as archive:
+        archive.extractall(place / "files")
+    return place
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.in_pack], ids=lambda c: c.id)
+def test_tampering_with_a_pack_is_found_and_named(
+    case: Case, packed: Path, world: EvidenceWorld, signers: dict[str, Any], offline: ModuleType,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    copy = files_of(packed / "files", signers)
+    key = case.tamper(copy)
+    with_sums(copy)
+    folder = copy.write(tmp_path)
+    found = keyless(single_file(offline, folder, world.first_key))
+    assert (case.code, key) in found
+    assert found == keyless(second_verifier.problems(folder, world.first_key))
+
+
+def files_of(folder: Path, signers: dict[str, Any]) -> Copy:
+    return Copy(
+        {
+            p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in folder.rglob("*")
+            if p.is_file()
+        },
+        signers,
+    )
+
+
+def with_sums(copy: Copy) -> None:
+    """Write the list of checksums anew, as anybody can."""
+    copy.files.pop("SHA256SUMS")
+    sums = [f"{digest_bytes(body)}  {name}\n" for name, body in sorted(copy.files.items())]
+    copy.files["SHA256SUMS"] = "".join(sums).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("file_changed", lambda files: files.update({"README.en.txt": b"All is well."})),
+        ("file_missing", lambda files: files.pop("README.da.txt")),
+        ("file_unlisted", lambda files: files.update({"notes.txt": b"trust me"})),
+        ("pack_malformed", lambda files: files.update({"pack.json": b"{}"})),
+    ],
+)
+def test_a_damaged_pack_is_named(
+    code: str, change: Callable[[dict[str, bytes]], Any], packed: Path, offline: ModuleType,
+    tmp_path: Path, world: EvidenceWorld,
+) -> None:  # fmt: skip
+    copy = files_of(packed / "files", {})
+    change(copy.files)
+    folder = copy.write(tmp_path)
+    assert code in {code for code, _ in single_file(offline, folder, world.first_key)}
+
+
+# A process that finds neither this package nor, in the second form, any package at all.
+ALONE = {
+    "with cryptography": [sys.executable, "-I", "-c"],
+    "with openssl": [sys.executable, "-I", "-S", "-c"],
+}
+WITHOUT_US = """
+import runpy, sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "nachweis":
+            raise ImportError(name)
+sys.meta_path.insert(0, Gone())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("how", ALONE)
+def test_the_pack_verifies_in_a_process_without_the_package(
+    how: str, packed: Path, world: EvidenceWorld, tmp_path: Path
+) -> None:
+    def verify(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        script = packed / "files" / "verify.py"
+        command = [*ALONE[how], WITHOUT_US, str(script), str(path), *more]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    for path in (packed / "pack.zip", packed / "files"):
+        done = verify(path, "--key", world.first_key)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "VERIFIES" in done.stdout
+    assert "NO KEY WAS GIVEN" in verify(packed / "pack.zip").stdout
+    foreign = verify(packed / "pack.zip", "--key", "0" * 64)
+    assert (foreign.returncode, "key_untrusted" in foreign.stdout) == (1, True)
+    nothing = verify(tmp_path / "nothing", "--key", world.first_key)
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+
+
+def test_the_same_store_gives_the_same_bytes(
+    world: EvidenceWorld, packed: Path, tmp_path: Path
+) -> None:
+    again = make_pack(world.new, "marketing", FIRST_DAY, LAST_DAY, tmp_path / "again.zip")
+    assert again.path.read_bytes() == (packed / "pack.zip").read_bytes()
+    text = (packed / "files" / "README.de.txt").read_text("utf-8")
+    assert "marketing" in text and "$" not in text
+
+
+def test_a_pack_of_nothing_is_refused(world: EvidenceWorld, tmp_path: Path) -> None:
+    with pytest.raises(NachweisError, match="no record of this activity"):
+        make_pack(world.new, "marketting", FIRST_DAY, LAST_DAY, tmp_path / "x.zip")
+    day = dt.date(2020, 1, 1)
+    with pytest.raises(NachweisError, match="no night of this time"):
+        make_pack(world.new, "marketing", day, day, tmp_path / "x.zip")
+    assert not list(tmp_path.iterdir())
