@@ -90,7 +90,13 @@ def version(
 
 @app.command()
 def init(
-    data: Annotated[Path, typer.Option("--from", help="Parquet, CSV or JSON-lines file.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="Parquet, CSV or JSON-lines file, or a table: file.duckdb::schema.table.",
+        ),
+    ],
     folder: Annotated[Path, typer.Option(help="Where manifests/ shall be.")] = Path(),
     model: Annotated[str, typer.Option(help="Id of the model.")] = "my-model",
     kind: Annotated[str, typer.Option(help=f"Kind of the model: {_one_of(ModelKind)}.")] = "binary",
@@ -99,7 +105,7 @@ def init(
     ] = "en,de,da",
     country: Annotated[str, typer.Option(help="Country of the establishment.")] = "DE",
 ) -> None:
-    """Draft manifests from a data file, for a person to correct."""
+    """Draft manifests from a data file or a table, for a person to correct."""
     from nachweis.domain.manifest import Column
     from nachweis.engines.tables import infer_columns
     from nachweis.pipeline.draft import draft_world, write_draft
@@ -115,13 +121,14 @@ def init(
         raise NachweisError(
             "not a country code", where="--country", remedy="write two capital letters, such as DK"
         )
+    data, table = _file_and_table(source)
     if data.is_dir():
         raise NachweisError(
             "this is a folder", where=str(data), remedy="name one file of it with --from"
         )
     columns = [
         Column(name=found.name, type=found.type, nullable=found.nullable)
-        for found in infer_columns(data)
+        for found in infer_columns(data, table)
     ]
     target = folder.resolve()
     path = data.resolve()
@@ -133,6 +140,7 @@ def init(
         kind=kind,
         languages=wanted,
         country=country,
+        table=table,
     )
     written, kept = write_draft(draft, target)
     _write_schemas(target / "manifests" / "schema")
@@ -155,6 +163,30 @@ def init(
         f"  nachweis site serve",
         markup=False,
     )
+
+
+def _file_and_table(source: str) -> tuple[Path, str | None]:
+    """What ``--from`` names: a file, and its table if it is a database."""
+    from nachweis.engines.sources import is_database
+
+    scheme = re.match(r"([a-z0-9+]+)://", source, re.IGNORECASE)
+    if scheme:
+        # The rest of an address may hold a password.
+        raise NachweisError(
+            f"{scheme[1]}:// cannot be read here",
+            where="--from",
+            remedy="name a local file; export a table of another database to Parquet, or to a "
+            "DuckDB database",
+            valid=["FILE.parquet", "FILE.csv", "FILE.jsonl", "FILE.duckdb::SCHEMA.TABLE"],
+        )
+    name, mark, table = source.partition("::")
+    if mark and not is_database(name):
+        raise NachweisError(
+            "the file before '::' is not a database",
+            where="--from",
+            remedy="name a .duckdb file, or leave '::' and what follows out",
+        )
+    return Path(name), table if mark else None
 
 
 @app.command()

@@ -170,9 +170,43 @@ def test_a_parquet_file_of_another_folder_and_another_kind(tmp_path: Path) -> No
         assert code == 0, out
 
 
+def test_a_table_of_a_database(tmp_path: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(tmp_path / "crm.duckdb") as database:
+        database.execute("CREATE SCHEMA sales")
+        database.execute("CREATE TABLE sales.scores (customer_id VARCHAR, score DOUBLE)")
+        database.execute("INSERT INTO sales.scores VALUES ('K77777', 0.5)")
+    target = tmp_path / "world"
+    code, out, err = command(
+        "init", "--from", f"{tmp_path / 'crm.duckdb'}::sales.scores", "--folder", str(target)
+    )
+    assert (code, err) == (0, "")
+    assert "Read 2 columns" in out
+    text = (target / "manifests/datasets/my-model-scoring.yaml").read_text("utf-8")
+    assert f"location: {tmp_path / 'crm.duckdb'}\ntable: sales.scores\n" in text
+    assert "K77777" not in text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NACHWEIS_WORLD", str(target))
+        code, out, _ = command("lint", "--quick")
+        assert code == 0, out
+        night = ("--on", "data_set/my-model-scoring", "--night", FIRST)
+        code, out, err = command("check", "try", "schema_as_declared", *night)
+        assert (code, err) == (0, "")
+        assert "pass" in out
+    code, _, err = command(
+        "init", "--from", str(tmp_path / "crm.duckdb"), "--folder", str(tmp_path / "other")
+    )
+    assert code == 2
+    assert "sales.scores" in err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--from", "postgres://me:hush@host/db::t"), "postgres:// cannot be read here"),
+        (("--from", "DATA::main.t"), "is not a database"),
         (("--from", "nowhere.csv"), "there is no file"),
         (("--from", "DATA", "--model", "Über Modell"), "lower-case letters"),
         (("--from", "DATA", "--kind", "oracle"), "not a kind of model"),
@@ -186,9 +220,10 @@ def test_a_wrong_argument_is_a_sentence_and_writes_nothing(
 ) -> None:
     data = tmp_path / "data.csv"
     data.write_text("a,b\n1,2\n", "utf-8")
-    given = [str(data) if item == "DATA" else item for item in arguments]
+    given = [item.replace("DATA", str(data)) for item in arguments]
     code, _, err = command("init", *given, "--folder", str(tmp_path / "world"))
     assert code == 2
     assert said in err
     assert "Traceback" not in err
+    assert "hush" not in err
     assert not (tmp_path / "world").exists()

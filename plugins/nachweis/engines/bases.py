@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from nachweis.domain.errors import DataError
 from nachweis.domain.manifest import DataSet
 from nachweis.domain.night import Night
+from nachweis.engines.databases import stage_table
 from nachweis.engines.duck import Session, literal, quote
 from nachweis.engines.memory_tables import arrow_table
 from nachweis.engines.sources import File, Files, files_of, locate
@@ -105,8 +106,7 @@ class Bases:
         if key not in self._bases:
             if files.remote:
                 self._session.use_s3(f"data set {data_set.id}")
-            read = self._parquet if files.format == "parquet" else self._text
-            self._bases[key] = read(data_set, files, label)
+            self._bases[key] = self._reader(files)(data_set, files, label)
         return self._bases[key]
 
     def files_up_to_night(self, data_set: DataSet) -> tuple[File, ...]:
@@ -141,6 +141,25 @@ class Bases:
             sql = f"CREATE TEMP TABLE {name} AS SELECT * FROM {arrow}"
             self._session.query(sql, label, "load", where=where)
         return Base(name, describe(self._session, name, label, where), None, False)
+
+    def _reader(self, files: Files) -> Callable[[DataSet, Files, str], Base]:
+        if files.format == "duckdb":
+            return self._database
+        return self._parquet if files.format == "parquet" else self._text
+
+    def _database(self, data_set: DataSet, files: Files, label: str) -> Base:
+        if len(files.files) > 1:
+            raise DataError(
+                "the location names several databases", where=files.place, remedy="name one file"
+            )
+        if files.remote:
+            raise DataError(
+                "a database in S3 cannot be read",
+                where=files.place,
+                remedy="export the table to Parquet",
+            )
+        name = stage_table(self._session, files.files[0].path, data_set.table, label, files.place)
+        return self._described(data_set, name, files, label, has_file_column=False)
 
     def _text(self, data_set: DataSet, files: Files, label: str) -> Base:
         name = stage(self._session, data_set, files, label)

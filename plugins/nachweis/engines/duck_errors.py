@@ -44,6 +44,11 @@ _CERTIFICATE = re.compile(
     r"SSL (peer certificate|server verification)|Problem with the SSL CA cert"
 )
 _KNOWN: Sequence[tuple[str, str, str]] = (
+    (
+        "Could not set lock on file",
+        "another program has the database open for writing",
+        "close it there, or give a copy of the file",
+    ),
     ("No files found", "there is no file", "check the location in the manifest"),
     ("too small to be a Parquet", "the file is empty or cut off", "write the file again"),
     ("No magic bytes", "the file is not Parquet, or cut off", "write the file again"),

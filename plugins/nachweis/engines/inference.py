@@ -1,4 +1,4 @@
-"""Columns of a file that nobody has declared yet, for draft manifests."""
+"""Columns of a file or table that nobody has declared yet, for draft manifests."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class InferredColumn:
     rows: int
 
 
-def infer_columns(path: Path) -> list[InferredColumn]:
-    """Look at a Parquet, CSV or JSON-lines file or a folder of them.
+def infer_columns(path: Path, table: str | None = None) -> list[InferredColumn]:
+    """Look at a Parquet, CSV or JSON-lines file, a folder of them, or a table of a database.
 
     Args:
-        path: The file or folder.
+        path: The file or folder; for a table the DuckDB database file.
+        table: The table, ``schema.table``.
 
     Returns:
         Its columns, in order; no value of the data.
@@ -46,7 +47,9 @@ def infer_columns(path: Path) -> list[InferredColumn]:
     Raises:
         DataError: If it cannot be read.
     """
-    data_set = DataSet(id="draft", role=DataSetRole.SOURCE, location=str(path.absolute()))
+    data_set = DataSet(
+        id="draft", role=DataSetRole.SOURCE, location=str(path.absolute()), table=table
+    )
     with (
         tempfile.TemporaryDirectory(prefix="nachweis-") as cache,
         Session(Path(cache)) as session,

@@ -14,8 +14,9 @@ from typing import Literal
 
 from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.manifest import DataSet
+from nachweis.engines.databases import inspect_database
 
-Format = Literal["parquet", "csv", "jsonl"]
+Format = Literal["parquet", "csv", "jsonl", "duckdb"]
 ListS3 = Callable[[str], Sequence[str]]
 """Objects that match an ``s3://`` glob."""
 
@@ -28,6 +29,8 @@ _SUFFIXES: Mapping[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
+    ".duckdb": "duckdb",
+    ".ddb": "duckdb",
 }
 _ANY_DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _MAGIC = b"PAR1"
@@ -84,6 +87,11 @@ class Files:
 def is_remote(location: str) -> bool:
     """Whether a location is in S3."""
     return location.startswith("s3://")
+
+
+def is_database(location: str) -> bool:
+    """Whether a location names a database, of which a table has to be declared."""
+    return _suffix(location) == "duckdb"
 
 
 def locate(
@@ -174,7 +182,8 @@ def _absolute(pattern: str, base: Path) -> str:
 def _expand(pattern: str, base: Path, list_s3: ListS3) -> list[str]:
     """Files that a pattern stands for; a folder stands for the data files below it."""
     if is_remote(pattern):
-        return [path for path in list_s3(s3_glob(pattern)) if _is_data_file(path)]
+        found = list_s3(s3_glob(pattern))
+        return [path for path in found if _is_data_file(path) or path == pattern]
     paths: list[str] = []
     for match in map(Path, glob.glob(_absolute(pattern, base), recursive=True)):  # noqa: PTH207
         if match.is_dir():
@@ -195,8 +204,12 @@ def s3_glob(location: str) -> str:
 
 
 def _is_data_file(path: str) -> bool:
-    """Whether a file found in a folder or by a glob is data: no marker, checksum or hidden file."""
-    return not PurePosixPath(path).name.startswith((".", "_")) and _suffix(path) is not None
+    """Whether a file found in a folder or by a glob is data: no marker, checksum or hidden file.
+
+    A database is read only where it is named: its table has to be named too.
+    """
+    hidden = PurePosixPath(path).name.startswith((".", "_"))
+    return not hidden and _suffix(path) not in (None, "duckdb")
 
 
 def _suffix(path: str) -> Format | None:
@@ -277,6 +290,8 @@ def _inspect(file: File, format_: Format, where: str) -> None:
         size = Path(file.path).stat().st_size
         if size == 0:
             raise DataError("the file is empty (0 bytes)", where=where, remedy=remedy)
+        if format_ == "duckdb":
+            inspect_database(Path(file.path), where)
         if format_ != "parquet":
             return
         with Path(file.path).open("rb") as stream:

@@ -148,6 +148,7 @@ def draft_world(
     kind: str,
     languages: Sequence[str],
     country: str,
+    table: str | None = None,
 ) -> Draft:
     """Draft an organisation, an activity, a model and its scoring log.
 
@@ -158,6 +159,7 @@ def draft_world(
         kind: Kind of the model.
         languages: Languages of the organisation.
         country: Country of the main establishment.
+        table: Table of the data file, where it is a database.
 
     Returns:
         The files and what was guessed.
@@ -187,6 +189,7 @@ def draft_world(
         "title": text(en="Scoring log", de="Protokoll der Bewertungen", da="Scoringlog"),
         "role": "scoring_log",
         "location": location,
+        **({"table": table} if table else {}),
         "columns": [_column(column, guesses, special) for column in columns],
         **({"fields": fields} if fields else {}),
         **({"time": {"column": time}} if time else {}),

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from nachweis.domain.check import Check
 from nachweis.domain.errors import CheckDefinitionError, suggestion
 from nachweis.domain.manifest import Activity, DataSet, DataSetRole, Model, Stage, Suite, World
+from nachweis.engines.sources import is_database
 from nachweis.pipeline.draft import TO_DO, TO_DO_EMAIL
 from nachweis.pipeline.lint_history import vanished
 from nachweis.pipeline.load import Loaded, Origin, Problem, load_world
@@ -392,6 +393,10 @@ class _Linter:
             yield from self.known(origin, ("purposes", i), purpose, purposes, "purpose")
         if data_set.suite is not None:
             yield from self.known(origin, ("suite",), data_set.suite, world.suites, "suite")
+        if data_set.table is None and any(is_database(item) for item in data_set.locations):
+            yield origin.problem(
+                ("location",), "a database without a table", "add table: schema.table"
+            )
         for i, location in enumerate(data_set.locations):
             if ".." in Path(location).parts:
                 yield origin.problem(
