@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from nachweis import registry
+from nachweis.domain.check import Check
 from nachweis.domain.finding import Subject
 from tests.detection.power import plant
-from tests.detection.power.world import CHATBOT, MODEL, data_set
+from tests.detection.power.base import CHATBOT, MODEL, data_set
 
 LOG = data_set("propensity-scores")
 INCREMENT = data_set("propensity-training-increment")
@@ -34,10 +40,15 @@ class Defect:
     subject: Subject
     what: str
     strengths: tuple[float, float, float]
-    plant: plant.Plant
+    plant: Callable[[Any, float, np.random.Generator], None]
     nights: int = 1
     before: int = 0
     promised: bool = False
+
+    @property
+    def kind(self) -> type[Check]:
+        """The check."""
+        return registry.checks()[self.check]
 
     def words(self, strength: float) -> str:
         """The defect in words at a strength; shares as percent."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from demo.population import rng_for
 from nachweis import registry
 from nachweis.domain.finding import Finding, Outcome, Subject
+from tests.detection.power.base import FIRST, MODEL, Base, data_set
 from tests.detection.power.defects import DEFECTS, Defect
-from tests.detection.power.world import FIRST, MODEL, Base, Draw, data_set
+from tests.detection.power.world import Draw
 
 NIGHTS_PER_SEED = 20
 """Nights in a row of one draw; the first ones have little to look back on, as in a new world."""
@@ -32,7 +33,9 @@ class CleanNights:
 
     Attributes:
         nights: Model-nights.
-        alarms: Model-nights with at least one failure.
+        alarms: Model-nights in which at least one check failed or crashed.
+        draws: Draws that the nights belong to.
+        draws_with_alarms: Draws with at least one such night.
         by_check: Check to model-nights with its failure.
         errors: Check to model-nights in which it crashed.
         verdicts: Check to model-nights in which it passed or failed.
@@ -41,6 +44,8 @@ class CleanNights:
 
     nights: int = 0
     alarms: int = 0
+    draws: int = 0
+    draws_with_alarms: int = 0
     by_check: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -52,7 +57,7 @@ class CleanNights:
         for finding in found:
             outcomes.setdefault(finding.check, set()).add(finding.outcome)
         self.nights += 1
-        self.alarms += any(Outcome.FAIL in seen for seen in outcomes.values())
+        self.alarms += any(seen & {Outcome.FAIL, Outcome.ERROR} for seen in outcomes.values())
         for check, seen in outcomes.items():
             self.by_check[check] += Outcome.FAIL in seen
             self.errors[check] += Outcome.ERROR in seen
@@ -62,8 +67,8 @@ class CleanNights:
 
     def add(self, other: CleanNights) -> None:
         """Add what another run counted."""
-        self.nights += other.nights
-        self.alarms += other.alarms
+        for name in ("nights", "alarms", "draws", "draws_with_alarms"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("by_check", "errors", "verdicts", "silent"):
             getattr(self, name).update(getattr(other, name))
 
@@ -82,7 +87,6 @@ def seen(base: Base, defect: Defect, strength: float, seed: int, folder: Path) -
         The worst outcome of the check in the last of the nights with the defect.
     """
     draw = Draw(base, seed, folder)
-    check = registry.checks()[defect.check]
     last = defect.before + defect.nights
     found: list[Finding] = []
     for number in range(last):
@@ -91,7 +95,12 @@ def seen(base: Base, defect: Defect, strength: float, seed: int, folder: Path) -
         if number >= defect.before:
             defect.plant(rows, strength, rng_for(_PLANTING, seed, number))
         draw.write(rows)
-        found = draw.judge(night, [defect.subject], [check])
+        found = draw.judge(night, [defect.subject], [defect.kind])
+    return outcome_of(found)
+
+
+def outcome_of(found: Sequence[Finding]) -> Outcome | None:
+    """The worst outcome of a check's findings; a crash hides a failure."""
     outcomes = [one.outcome for one in found]
     order = (Outcome.ERROR, Outcome.FAIL)
     return next((one for one in order if one in outcomes), outcomes[0] if outcomes else None)
@@ -114,7 +123,8 @@ def clean_nights(base: Base, seed: int, nights: int, folder: Path) -> CleanNight
         night = FIRST + dt.timedelta(days=number)
         draw.write(draw.rows(night))
         subjects: Sequence[Subject] = (*NIGHTLY, *(ONCE if number == 0 else ()), MODEL)
-        counts.count(draw.judge(night, subjects))
+        counts.count(draw.judge(night, subjects, repeat=True))
+    counts.draws, counts.draws_with_alarms = 1, int(counts.alarms > 0)
     return counts
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from demo.clock import midnight
 from demo.features import PROPENSITY_NUMBERS, Columns
 from demo.population import ERASED, OBJECTED, Array
+from tests.detection.power.base import Rows
 from tests.detection.power.texts import (
     CHAT_TURNS,
     DIALOGUES,
@@ -18,7 +19,6 @@ from tests.detection.power.texts import (
     leak_prompt,
     speak_as_no_machine,
 )
-from tests.detection.power.world import Rows
 
 Rng = np.random.Generator
 Plant = Callable[[Rows, float, Rng], None]

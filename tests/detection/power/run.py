@@ -15,15 +15,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nachweis.domain.finding import Outcome
 from nachweis.settings import PACKAGE_ROOT
+from tests.detection.power.base import Base
 from tests.detection.power.defects import DEFECTS, Defect
 from tests.detection.power.measure import NIGHTS_PER_SEED, CleanNights, clean_nights, seen
+from tests.detection.power.real import NOTHING, REAL_DEFECTS, RealBase, present, seen_in_real
 from tests.detection.power.report import PROMISED_NIGHTS, PROMISED_SEEDS, Results, page
-from tests.detection.power.world import Base
 
 PAGE = PACKAGE_ROOT / "docs" / "detection.md"
 
@@ -64,17 +66,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--nights", type=int, default=PROMISED_NIGHTS, help="clean model-nights")
     parser.add_argument("--only", default="", help="checks, separated by commas; writes no page")
     parser.add_argument("--state", type=Path, help="file to go on from")
+    parser.add_argument("--page", action="store_true", help="only write what the state file knows")
     parser.add_argument("--out", type=Path, default=PAGE)
     given = parser.parse_args(arguments)
     only = set(filter(None, given.only.split(",")))
     chosen = [defect for defect in DEFECTS if not only or defect.check in only]
     state, results = State(given.state), Results()
+    if given.page:
+        given.out.write_text(page(known(state)), encoding="utf-8")
+        return 0
     folder = Path(tempfile.mkdtemp(prefix="nachweis-detection-"))
     try:
         base = Base(folder / "base")
-        _detect(base, chosen, given.seeds, folder, state, results)
-        if not only:
-            _alarms(base, given.nights, folder, state, results)
+        real = RealBase(folder / "real") if present() and not only else None
+        draws = 0 if only else -(-given.nights // NIGHTS_PER_SEED)
+        # In turns, so that a run that is interrupted knows something of both.
+        for turn in range(max(given.seeds, draws)):
+            if turn < given.seeds:
+                _detect(base, chosen, turn, folder, state, results)
+                if real is not None:
+                    _detect_in_real(real, turn, folder, state, results)
+            if turn < draws:
+                n = min(NIGHTS_PER_SEED, given.nights - turn * NIGHTS_PER_SEED)
+                _alarms(base, turn, n, folder, state, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if only:
@@ -84,49 +98,104 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def known(state: State) -> Results:
+    """Everything that a state file knows, without running anything."""
+    results = Results()
+    for defects, kept, name_of in (
+        (DEFECTS, results.seen, _name),
+        (REAL_DEFECTS, results.real, _name_in_real),
+    ):
+        for defect in defects:
+            for strength in (NOTHING, *defect.strengths):
+                for seed in range(PROMISED_SEEDS):
+                    name = name_of(defect, strength, seed)
+                    if name in state.known:
+                        value = state.known[name]
+                        found = kept.setdefault((defect, strength), [])
+                        found.append(Outcome(value) if value else None)
+    for name, counts in state.known.items():
+        if name.startswith("clean/"):
+            results.clean.add(_counts(counts))
+    return results
+
+
+def _name(defect: Defect, strength: float, seed: int) -> str:
+    return f"{defect.check}/{defect.words(strength)}/{seed}"
+
+
+def _name_in_real(defect: Defect, strength: float, seed: int) -> str:
+    return f"real/{defect.check}/{strength:g}/{seed}"
+
+
+def _counts(kept: Mapping[str, Any]) -> CleanNights:
+    """Counts of clean nights as they were kept."""
+    return CleanNights(
+        **{
+            field: Counter(value) if isinstance(value, dict) else value
+            for field, value in kept.items()
+        }
+    )
+
+
 def _detect(
-    base: Base, defects: list[Defect], seeds: int, folder: Path, state: State, results: Results
+    base: Base, defects: list[Defect], seed: int, folder: Path, state: State, results: Results
 ) -> None:
+    """Plant every defect at every strength with one seed."""
+    started, hits = time.process_time(), 0
     for defect in defects:
         for strength in defect.strengths:
-            started = time.process_time()
-            for seed in range(seeds):
-                name = f"{defect.check}/{defect.words(strength)}/{seed}"
-                if name not in state.known:
-                    outcome = seen(base, defect, strength, seed, folder / "draw")
-                    shutil.rmtree(folder / "draw", ignore_errors=True)
-                    state.put(name, outcome.value if outcome else None)
-                value = state.known[name]
-                found = results.seen.setdefault((defect, strength), [])
-                found.append(Outcome(value) if value else None)
-            hits, n = results.detected(defect, strength)
-            used = time.process_time() - started
-            _say(f"{defect.check}, {defect.words(strength)}: {hits} of {n} ({used:.1f} s)")
+            name = _name(defect, strength, seed)
+            if name not in state.known:
+                outcome = seen(base, defect, strength, seed, folder / "draw")
+                shutil.rmtree(folder / "draw", ignore_errors=True)
+                state.put(name, outcome.value if outcome else None)
+            value = state.known[name]
+            found = results.seen.setdefault((defect, strength), [])
+            found.append(Outcome(value) if value else None)
+            hits += found[-1] is Outcome.FAIL
+            if defect.promised and strength == defect.strengths[-1] and value != Outcome.FAIL:
+                _say(f"seed {seed}: {defect.check}, {defect.words(strength)}: {value}")
+    used = time.process_time() - started
+    _say(f"seed {seed}: {hits} of {3 * len(defects)} plantings detected ({used:.1f} s)")
 
 
-def _alarms(base: Base, nights: int, folder: Path, state: State, results: Results) -> None:
-    for seed, first in enumerate(range(0, nights, NIGHTS_PER_SEED)):
-        n = min(NIGHTS_PER_SEED, nights - first)
-        name = f"clean/{seed}/{n}"
-        started = time.process_time()
-        if name not in state.known:
-            counts = clean_nights(base, seed, n, folder / "draw")
-            shutil.rmtree(folder / "draw", ignore_errors=True)
-            # Not asdict: it makes Counters of pairs.
-            kept = {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
-            state.put(name, kept)
-        results.clean.add(
-            CleanNights(
-                **{
-                    field: Counter(value) if isinstance(value, dict) else value
-                    for field, value in state.known[name].items()
-                }
-            )
-        )
-        clean = results.clean
-        raised = {check: times for check, times in clean.by_check.items() if times}
-        used = time.process_time() - started
-        _say(f"{clean.nights} clean nights, {clean.alarms} alarms {raised} ({used:.1f} s)")
+def _detect_in_real(
+    base: RealBase, seed: int, folder: Path, state: State, results: Results
+) -> None:
+    """Plant every defect in real data with one seed, and nothing."""
+    for defect in REAL_DEFECTS:
+        for strength in (NOTHING, *defect.strengths):
+            name = _name_in_real(defect, strength, seed)
+            if name not in state.known:
+                outcome = seen_in_real(base, defect, strength, seed, folder / "draw")
+                shutil.rmtree(folder / "draw", ignore_errors=True)
+                state.put(name, outcome.value if outcome else None)
+            value = state.known[name]
+            found = results.real.setdefault((defect, strength), [])
+            found.append(Outcome(value) if value else None)
+
+
+def _alarms(
+    base: Base, seed: int, nights: int, folder: Path, state: State, results: Results
+) -> None:
+    """Judge the clean nights of one draw."""
+    name = f"clean/{seed}/{nights}"
+    started = time.process_time()
+    if name not in state.known:
+        counts = clean_nights(base, seed, nights, folder / "draw")
+        shutil.rmtree(folder / "draw", ignore_errors=True)
+        # Not asdict: it makes Counters of pairs.
+        kept = {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
+        state.put(name, kept)
+    results.clean.add(_counts(state.known[name]))
+    clean = results.clean
+    raised = {check: times for check, times in clean.by_check.items() if times}
+    crashed = {check: times for check, times in clean.errors.items() if times}
+    used = time.process_time() - started
+    _say(
+        f"{clean.nights} clean nights, {clean.alarms} alarms {raised}, crashed {crashed} "
+        f"({used:.1f} s)"
+    )
 
 
 def _say(text: str) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,130 +19,143 @@ import numpy as np
 from demo import features
 from demo.clock import moments, spread
 from demo.files import write_parquet
-from demo.population import Population, draw, population, rng_for
-from demo.registers import KEY_ENV, SECRET, write_registers
+from demo.population import draw, rng_for
+from demo.registers import KEY_ENV, SECRET
 from demo.tables import numbered, table
-from demo.training import CAMPAIGN_THRESHOLD, Models, _train_campaign, campaign_rows, store
+from demo.training import CAMPAIGN_THRESHOLD, campaign_rows
+from nachweis import registry
 from nachweis.domain.check import Check
-from nachweis.domain.finding import Finding, Subject, SubjectKind
+from nachweis.domain.finding import Finding, Subject
 from nachweis.domain.manifest import World
 from nachweis.domain.night import Night
-from nachweis.domain.observation import PastFinding
+from nachweis.domain.observation import Artefact, ModelScores, PastFinding, Request, Sample
 from nachweis.engines.artefacts import FileReader
 from nachweis.engines.tables import Tables
 from nachweis.pipeline.archive import limits_of
-from nachweis.pipeline.judge import judge, plan_subject
-from nachweis.pipeline.load import load_world
+from nachweis.pipeline.judge import SubjectPlan, judge, plan_subject
 from nachweis.pipeline.observe import observe
-from nachweis.settings import PACKAGE_ROOT, Settings
-
-MODEL = Subject(kind=SubjectKind.MODEL, id="campaign-propensity")
-CHATBOT = Subject(kind=SubjectKind.MODEL, id="support-chatbot")
-OWN = "propensity-"
-"""How the names of data sets begin that differ between seeds."""
-FIRST = dt.date(2026, 9, 22)
-"""First night that is judged; the demo's registers end before it."""
-DELAY = dt.timedelta(days=14)
-
-LOG_ROWS, REFERENCE_ROWS, TRAINING_ROWS, INCREMENT_ROWS = 3_000, 6_000, 10_000, 600
+from tests.detection.power.base import (
+    DELAY,
+    INCREMENT_ROWS,
+    LOG_ROWS,
+    OWN,
+    REFERENCE_ROWS,
+    TRAINING_ROWS,
+    Base,
+    Rows,
+)
 
 _HOLDOUT, _ELIGIBLE, _BY_EMAIL = 0.1, 0.97, 0.8
 _NIGHT_TIME, _DAYTIME = (4 * 3600, 6 * 3600), (8 * 3600, 21 * 3600)
 _REFERENCE_DAYS = (dt.date(2026, 8, 20), dt.date(2026, 9, 10))
 _TRAINING_DAYS = (dt.date(2025, 7, 1), dt.date(2026, 6, 30))
 _STREAM = 900
-_WEAK_INPUTS = frozenset({"orders_12m", "discount_share"})
-"""Their f-squared is 0.0047 and 0.0033; the limit is 0.005."""
+_STATIC = frozenset({"propensity-reference", "propensity-training"})
+"""Data sets of a draw that are the same in all its nights."""
 
 
-def data_set(name: str) -> Subject:
-    """A data set as a subject."""
-    return Subject(kind=SubjectKind.DATA_SET, id=name)
-
-
-class Base:
-    """What all seeds share: people, registers, stored model and manifests.
+class Judging:
+    """Judges nights of one world in a row, without a store.
 
     Args:
-        folder: Folder to write to.
+        world: The manifests.
+        folders: Data-set id to the folder that its location starts at.
+        folder: Folder for what the engine keeps.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.people: Population = population()
-        data = folder / "data"
-        write_registers(self.people, data)
-        fitted = _train_campaign(self.people, data)
-        store(fitted, data / "models" / f"{MODEL.id}.skops")
-        self.models = Models(fitted, {}, None, None)
+    def __init__(self, world: World, folders: Mapping[str, Path], folder: Path) -> None:
+        self._world = world
+        self._folders = folders
+        self._folder = folder
+        self._readable = tuple(sorted(set(folders.values())))
+        self._past: dict[tuple[str, str], list[PastFinding]] = {}
+        self._kept: dict[tuple[Subject, str], list[Finding]] = {}
+        self.memory: dict[str, dict[str, list[Any]]] = {}
+        """Data sets in memory; if there are any, no file is looked at."""
 
-    @cached_property
-    def world(self) -> World:
-        """The demo's manifests, with two changes that keep nights without a defect clean.
+    def judge(
+        self,
+        night: dt.date,
+        subjects: Sequence[Subject],
+        checks: Sequence[type[Check]] | None = None,
+        *,
+        repeat: bool = False,
+    ) -> list[Finding]:
+        """Judge subjects on what was written; later nights look back on what is found.
 
-        The training rows are other ones than the declared ones, so their digest is not declared.
-        And two weak inputs, whose effect in a very large sample really lies below the limit of
-        features_minimal, are declared as needed.
+        Args:
+            night: The night.
+            subjects: Who is judged.
+            checks: Which checks; None is all that apply.
+            repeat: Repeat the findings of checks that only see what no night of this draw changes
+                (samples of training set and reference, the stored model), instead of asking again.
+
+        Returns:
+            All findings.
         """
-        loaded = load_world(Settings(world=f"{PACKAGE_ROOT}:{PACKAGE_ROOT / 'demo'}"))
-        if loaded.problems:
-            raise ValueError(f"the demo's manifests have {len(loaded.problems)} problems")
-        world = loaded.world
-        model = world.models[MODEL.id]
-        versions = [
-            version.model_copy(
-                update={
-                    "trained_on": [
-                        one.model_copy(update={"version": None, "rows": None})
-                        for one in version.trained_on
-                    ]
-                }
-            )
-            for version in model.versions
-        ]
-        changed = model.model_copy(update={"versions": versions})
-        training = world.data_sets["propensity-training"]
-        columns = [
-            column.model_copy(update={"needed_for": {"en": "Kept for comparison."}})
-            if column.name in _WEAK_INPUTS
-            else column
-            for column in training.columns
-        ]
-        declared = training.model_copy(update={"columns": columns})
-        return world.model_copy(
-            update={
-                "models": {**world.models, MODEL.id: changed},
-                "data_sets": {**world.data_sets, training.id: declared},
-            }
+        world = self._world
+        tonight = Night(night, world.organisation.timezone)
+        found: list[Finding] = []
+        with self._tables(tonight) as tables:
+            for subject in subjects:
+                plan = plan_subject(world, subject, tonight, self._asked(subject, checks))
+                seen = observe(
+                    tables,
+                    plan.requests,
+                    model=world.models.get(subject.id),
+                    suites=world.suites,
+                    history=partial(self._history, str(subject)),
+                    files=FileReader(self._readable),
+                )
+                judged = judge(world, subject, tonight, plan, seen)
+                found += judged
+                if repeat:
+                    found += self._repeated(subject, plan, judged)
+        for finding in found:
+            past = self._past.setdefault((str(finding.subject), finding.check), [])
+            past.insert(0, _past_finding(night, finding))
+        return found
+
+    def _asked(
+        self, subject: Subject, checks: Sequence[type[Check]] | None
+    ) -> Sequence[type[Check]] | None:
+        """The checks without those whose findings are kept."""
+        kept = {check for of, check in self._kept if of == subject}
+        if not kept:
+            return checks
+        candidates = registry.applicable(self._world, subject) if checks is None else checks
+        return [check for check in candidates if check.id not in kept]
+
+    def _repeated(
+        self, subject: Subject, plan: SubjectPlan, judged: Sequence[Finding]
+    ) -> list[Finding]:
+        """Findings kept from an earlier night; keeps those of tonight that cannot change."""
+        earlier = [one for (of, _), kept in self._kept.items() if of == subject for one in kept]
+        for check, requests in plan.requests.items():
+            if requests and all(map(_unchanging, requests)):
+                self._kept[subject, check] = [one for one in judged if one.check == check]
+        return earlier
+
+    def _history(self, subject: str, check: str) -> list[PastFinding]:
+        return self._past.get((subject, check), [])
+
+    def _tables(self, night: Night) -> Tables:
+        tables = Tables(
+            self._world,
+            {} if self.memory else self._folders,
+            night,
+            cache=self._folder / "cache",
+            threads=1,
+            memory_tables=self.memory or None,
+            environment={KEY_ENV: SECRET},
+            shared=True,
         )
+        # Files of one draw follow those of another under the same name, within a second.
+        tables.backend.con.execute("SET enable_external_file_cache = false")
+        return tables
 
 
-@dataclass
-class Rows:
-    """Everything that lies there in one night; defects are planted by changing it.
-
-    Attributes:
-        night: The night.
-        log: Rows scored in the night.
-        scored: Rows scored when the outcomes of the night were decided.
-        outcomes: Outcomes that arrive in the night.
-        increment: New training rows.
-        reference: The reference.
-        training: The training set.
-        memory: Data sets in memory; if there are any, nothing else is looked at.
-    """
-
-    night: dt.date
-    log: features.Columns
-    scored: features.Columns
-    outcomes: features.Columns
-    increment: features.Columns
-    reference: features.Columns
-    training: features.Columns
-    memory: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
-
-
-class Draw:
+class Draw(Judging):
     """One draw of the world.
 
     Args:
@@ -153,12 +165,18 @@ class Draw:
     """
 
     def __init__(self, base: Base, seed: int, folder: Path) -> None:
+        super().__init__(
+            base.world,
+            {
+                name: folder if name.startswith(OWN) else base.folder
+                for name in base.world.data_sets
+            },
+            folder,
+        )
         self._base = base
         self._seed = seed
         self.folder = folder
         self._static: tuple[features.Columns, features.Columns] | None = None
-        self._memory: dict[str, dict[str, list[Any]]] = {}
-        self._past: dict[tuple[str, str], list[PastFinding]] = {}
 
     def rng(self, *parts: int) -> np.random.Generator:
         """A stream of this draw."""
@@ -260,10 +278,15 @@ class Draw:
         }
 
     def write(self, rows: Rows) -> None:
-        """Write the rows of a night as the demo's files, or keep those in memory."""
-        self._memory = rows.memory
+        """Write the rows of a night as the demo's files, or keep those in memory.
+
+        Files of earlier nights go away: windows of this night do not reach them, and what earlier
+        nights came to is looked back on through their findings.
+        """
+        self.memory = rows.memory
         if rows.memory:
             return
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
         for name, day, columns in (
             ("propensity-scores", rows.night, rows.log),
             ("propensity-scores", rows.night - DELAY, rows.scored),
@@ -277,68 +300,16 @@ class Draw:
         ):
             write_parquet(table(columns), self.folder / "data" / f"{name}.parquet")
 
-    def clear(self) -> None:
-        """Remove all files and the past, so that another defect starts afresh."""
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
-        self._past.clear()
 
-    # ----------------------------------------------------------------------------- judging
-
-    def judge(
-        self,
-        night: dt.date,
-        subjects: Sequence[Subject],
-        checks: Sequence[type[Check]] | None = None,
-    ) -> list[Finding]:
-        """Judge subjects on what was written; later nights look back on what is found.
-
-        Args:
-            night: The night.
-            subjects: Who is judged.
-            checks: Which checks; None is all that apply.
-
-        Returns:
-            All findings.
-        """
-        world = self._base.world
-        tonight = Night(night, world.organisation.timezone)
-        found: list[Finding] = []
-        with self._tables(world, tonight) as tables:
-            for subject in subjects:
-                plan = plan_subject(world, subject, tonight, checks)
-                seen = observe(
-                    tables,
-                    plan.requests,
-                    model=world.models.get(subject.id),
-                    suites=world.suites,
-                    history=partial(self._history, str(subject)),
-                    files=FileReader((self._base.folder,)),
-                )
-                found += judge(world, subject, tonight, plan, seen)
-        for finding in found:
-            past = self._past.setdefault((str(finding.subject), finding.check), [])
-            past.insert(0, _past_finding(night, finding))
-        return found
-
-    def _history(self, subject: str, check: str) -> list[PastFinding]:
-        return self._past.get((subject, check), [])
-
-    def _tables(self, world: World, night: Night) -> Tables:
-        bases: dict[str, Path] = {}
-        if not self._memory:
-            bases = {
-                name: self.folder if name.startswith(OWN) else self._base.folder
-                for name in world.data_sets
-            }
-        return Tables(
-            world,
-            bases,
-            night,
-            cache=self.folder / "cache",
-            threads=1,
-            memory_tables=self._memory or None,
-            environment={KEY_ENV: SECRET},
-        )
+def _unchanging(request: Request) -> bool:
+    """Whether an observation is the same in every night of a draw."""
+    if isinstance(request, Artefact):
+        return True
+    return (
+        isinstance(request, Sample | ModelScores)
+        and request.source.data_set in _STATIC
+        and request.source.window == "whole"
+    )
 
 
 def _past_finding(night: dt.date, finding: Finding) -> PastFinding:
