@@ -154,8 +154,13 @@ def test_an_event_lowers_what_it_expects_visibly(world: Settings) -> None:
 @pytest.mark.skipif(not ALL, reason="set NACHWEIS_ALL_NIGHTS=1 to run all sixty nights")
 def test_every_night_reports_exactly_the_planted_defects(world: Settings) -> None:
     past = Past()
+    differences = {}
     for number in range((LAST - FIRST).days + 1):
         night = FIRST + dt.timedelta(days=number)
         findings = observed(world, night, past)
-        assert reported(findings) == expected(night, past.nights), night
+        found, wanted = reported(findings), expected(night, past.nights)
+        if found != wanted:
+            differences[night] = (sorted(found - wanted), sorted(wanted - found))
+            print(night, differences[night], flush=True)
         past.nights[night] = findings
+    assert differences == {}, "by night: reported and not planted, planted and not reported"
