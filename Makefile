@@ -83,6 +83,10 @@ docs: env ## Write what is generated (schemas, checks.md, messages); check links
 	@$(BIN)/python -m nachweis.pages.messages
 	@$(BIN)/python tools/check_links.py README.md CONTRIBUTING.md docs
 
+.PHONY: reliability
+reliability: dev ## Write the tables of docs/reliability.md from the tests
+	@$(BIN)/python -m tests.reliability
+
 .PHONY: compose-check
 compose-check: dev ## Validate docker-compose.yml with Compose itself, the schema and a linter
 	@$(BIN)/python -m pytest -q tests/contract/test_compose.py

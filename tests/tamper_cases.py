@@ -11,6 +11,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from nachweis.domain.canonical import canonical_bytes
 from nachweis.storage import layout
@@ -114,7 +115,7 @@ def bit_of_a_dossier(copy: Copy) -> str:
 @case("a page or an attachment beside a record is edited", "digest_mismatch")
 def edited_rendering(copy: Copy) -> str:
     key = _cited(copy, Kind.RECORD_RENDERING)
-    copy.files[key] = copy.files[key].replace(b"</body>", b"<p>All in order.</p></body>")
+    copy.files[key] += b"<p>All in order.</p>"
     return key
 
 
@@ -231,7 +232,7 @@ def reordered_entries(copy: Copy) -> str:
     return two
 
 
-@case("an entry has the number of another one", "entry_misplaced", with_keys=True)
+@case("an entry has the number of another one", "entry_misplaced")
 def duplicated_sequence(copy: Copy) -> str:
     last = copy.length
     copy.files[layout.ledger(last + 1)] = copy.files[layout.ledger(last)]
@@ -243,6 +244,15 @@ def foreign_signature(copy: Copy) -> str:
     last = copy.length
     copy.resign(last, "stranger")
     return layout.ledger(last)
+
+
+@case("an entry carries the signature of another entry", "signature_invalid")
+def borrowed_signature(copy: Copy) -> str:
+    last = layout.ledger(copy.length)
+    envelope = json.loads(copy.files[last])
+    envelope["signatures"] = json.loads(copy.files[copy.keys(Kind.CHECKPOINT)[-1]])["signatures"]
+    copy.files[last] = canonical_bytes(envelope)
+    return last
 
 
 @case("everything is signed anew by a foreign key", "key_untrusted")
@@ -394,3 +404,105 @@ def skipped_version(copy: Copy) -> str:
 def skipped_event(copy: Copy) -> str:
     copy.files[layout.incident("drill-1", 3)] = b"{}"
     return "incidents/drill-1"
+
+
+# --------------------------------------------------- versions, which only the server shows
+
+
+class Hand(Protocol):
+    """What the store's administrator can do."""
+
+    def write(self, key: str, body: bytes) -> None: ...
+
+    def hide(self, key: str) -> None: ...
+
+    def body(self, key: str) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ServerCase:
+    """One way of tampering with versions, once the bucket's policy is out of the way."""
+
+    title: str
+    code: str
+    tamper: Callable[[Hand, Copy], str]
+    anchor: bool = False
+
+    @property
+    def id(self) -> str:
+        """Short name."""
+        return self.tamper.__name__
+
+
+def another_version(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.RECORD)[-1]
+    hand.write(key, copy.files[key].replace(b"active", b"ended!"))
+    return key
+
+
+def the_same_bytes_again(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.STATEMENT)[-1]
+    hand.write(key, hand.body(key))
+    return key
+
+
+def delete_marker(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.EVIDENCE)[-1]
+    hand.hide(key)
+    return key
+
+
+def delete_marker_then_rewrite(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.ASSESSMENT)[-1]
+    hand.hide(key)
+    hand.write(key, b"{}")
+    return key
+
+
+def rewritten_behind_a_marker(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.DOSSIER)[-1]
+    body = hand.body(key)
+    hand.hide(key)
+    hand.write(key, body)
+    return key
+
+
+def newest_entry_hidden(hand: Hand, copy: Copy) -> str:
+    key = layout.ledger(copy.length)
+    hand.hide(key)
+    return key
+
+
+def checkpoint_hidden(hand: Hand, copy: Copy) -> str:
+    key = copy.keys(Kind.CHECKPOINT)[-1]
+    hand.hide(key)
+    return key
+
+
+def checkpoint_overwritten(hand: Hand, copy: Copy) -> str:
+    first, *_, last = copy.keys(Kind.CHECKPOINT)
+    hand.write(last, hand.body(first))
+    return last
+
+
+SERVER_CASES = [
+    ServerCase("a second version is put over a record", "object_overwritten", another_version),
+    ServerCase("the same bytes are put a second time", "object_overwritten", the_same_bytes_again),
+    ServerCase("a delete marker hides evidence", "object_deleted", delete_marker),
+    ServerCase(
+        "a delete marker, then other content", "object_overwritten", delete_marker_then_rewrite
+    ),
+    ServerCase(
+        "a delete marker, then the same content", "object_deleted", rewritten_behind_a_marker
+    ),
+    ServerCase("a delete marker hides the newest entry", "object_deleted", newest_entry_hidden),
+    ServerCase(
+        "a delete marker hides the newest checkpoint", "object_deleted", checkpoint_hidden, True
+    ),
+    ServerCase(
+        "an older checkpoint is put over the newest",
+        "object_overwritten",
+        checkpoint_overwritten,
+        True,
+    ),
+]

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, registry
 from nachweis.cli_correct import correct
-from nachweis.cli_evidence import key_app, pack
+from nachweis.cli_evidence import key_app, pack, verify
 from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
@@ -46,6 +46,7 @@ app.add_typer(site_app, name="site")
 app.add_typer(store_app, name="store")
 app.add_typer(key_app, name="key")
 app.command()(correct)
+app.command()(verify)
 app.command()(pack)
 app.command()(export)
 finding_app.command("waive")(waive)
@@ -271,25 +272,6 @@ def run(
     out.print(summary_text(summary), markup=False)
     if threshold is not None and summary.reaches(threshold):
         raise typer.Exit(1)
-
-
-@app.command()
-def verify(
-    trusted: Annotated[
-        str | None,
-        typer.Option(help="Fingerprint or public key file to trust; default: the own key."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """Verify the whole store: signatures, chain, digests, versions. 0: verifies; 1: it does not."""
-    from nachweis.pipeline.verification import verify_all
-
-    report = verify_all(_resolved(), trusted)
-    if as_json:
-        out.print(json.dumps(report.document(), indent=2, sort_keys=True), markup=False)
-    else:
-        out.print(report.text(), markup=False)
-    raise typer.Exit(0 if report.ok else 1)
 
 
 # --------------------------------------------------------------------------------- site

@@ -1,8 +1,9 @@
-"""``nachweis pack`` and ``nachweis key``: what leaves the store, and what vouches for it."""
+"""``nachweis verify``, ``pack`` and ``key``: what the evidence is worth and rests on."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,54 @@ def pack(
     out.print(f"written  {made.path}: {made.files} files, {made.nights} nights", markup=False)
     out.print(f"sha256   {made.digest}", markup=False)
     out.print("Give the fingerprint of your key on another way: nachweis key list", markup=False)
+
+
+def verify(
+    trusted: Annotated[
+        str | None,
+        typer.Option(help="Fingerprint or public key file to trust; default: the own key."),
+    ] = None,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="Only what was signed since the last verification."),
+    ] = False,
+    document: Annotated[
+        str | None,
+        typer.Option(help="One document: record/ID, dossier/ID/VERSION, a key or a digest."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="YYYY-MM-DD: what was signed up to the end of this day.")
+    ] = None,
+    copy: Annotated[
+        Path | None, typer.Option(help="Folder with a copy of the buckets instead of the store.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Verify the store: signatures, chain, digests, versions. 0: verifies; 1: it does not."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline import verification
+    from nachweis.settings import Settings
+
+    if sum((incremental, document is not None, as_of is not None, copy is not None)) > 1:
+        raise NachweisError(
+            "these ways to verify exclude each other",
+            valid=["--incremental", "--document", "--as-of", "--copy"],
+        )
+    if copy is not None:
+        report = verification.verify_all(Settings(), trusted, copy=copy)
+    elif incremental:
+        report = verification.verify_new(_resolved(), trusted)
+    elif document is not None:
+        report = verification.verify_one(_resolved(), document, trusted)
+    elif as_of is not None:
+        report = verification.verify_as_of(_resolved(), day(as_of, "--as-of"), trusted)
+    else:
+        report = verification.verify_all(_resolved(), trusted)
+    if as_json:
+        out.print(json.dumps(report.document(), indent=2, sort_keys=True), markup=False)
+    else:
+        out.print(report.text(), markup=False)
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def day(text: str, option: str) -> dt.date:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import json
+import stat
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,15 +20,18 @@ import pytest
 from nachweis.domain.canonical import digest_bytes
 from nachweis.domain.errors import NachweisError
 from nachweis.pipeline.pack import make_pack
+from nachweis.pipeline.verification import verify_all
 from nachweis.settings import PACKAGE_ROOT
+from nachweis.storage import layout
 from nachweis.storage.embedded import EmbeddedStore
 from nachweis.storage.folder_store import FolderStore
+from nachweis.storage.s3_client import StoreAccess, client
 from nachweis.storage.signing import generate_key, open_signer
 from nachweis.storage.verify import verify_store
 from tests import second_verifier
 from tests.evidence_world import Copy, EvidenceWorld, build
-from tests.integration.night_support import FIRST, SECOND, place
-from tests.tamper_cases import CASES, Case
+from tests.integration.night_support import FIRST, SECOND, command, place
+from tests.tamper_cases import CASES, SERVER_CASES, Case, ServerCase
 
 pytestmark = pytest.mark.store
 FIRST_DAY, LAST_DAY = dt.date.fromisoformat(FIRST), dt.date.fromisoformat(SECOND)
@@ -221,3 +227,148 @@ def test_a_pack_of_nothing_is_refused(world: EvidenceWorld, tmp_path: Path) -> N
     with pytest.raises(NachweisError, match="no night of this time"):
         make_pack(world.new, "marketing", day, day, tmp_path / "x.zip")
     assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- versions, on the server
+
+
+@dataclass(frozen=True)
+class OnServer:
+    """What the store's administrator can do to its versions; undone after each case."""
+
+    s3: Any
+    bucket: str
+    put: list[tuple[str, str]] = field(default_factory=list)
+
+    def write(self, key: str, body: bytes) -> None:
+        answer = self.s3.put_object(
+            Bucket=self.bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256"
+        )
+        self.put.append((key, answer["VersionId"]))
+
+    def hide(self, key: str) -> None:
+        answer = self.s3.delete_object(Bucket=self.bucket, Key=key)
+        self.put.append((key, answer["VersionId"]))
+
+    def body(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def undo(self) -> None:
+        for key, version in self.put:
+            self.s3.delete_object(
+                Bucket=self.bucket, Key=key, VersionId=version, BypassGovernanceRetention=True
+            )
+
+
+@pytest.mark.parametrize("case", SERVER_CASES, ids=lambda case: case.id)
+def test_tampering_with_versions_on_the_server_is_found_and_named(
+    case: ServerCase, world: EvidenceWorld, store_administrator: StoreAccess
+) -> None:
+    settings = world.new
+    bucket = settings.bucket_anchor if case.anchor else settings.bucket_records
+    s3 = client(store_administrator)
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)
+    hand = OnServer(s3, bucket)
+    try:
+        key = case.tamper(hand, Copy(dict(world.objects)))
+        code, out, _ = command("verify", "--trusted", world.first_key)
+        assert (code, f"{case.code} at {key}" in out) == (1, True)
+    finally:
+        hand.undo()
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+def test_the_server_refuses_to_delete_what_is_locked(
+    world: EvidenceWorld, store_administrator: StoreAccess
+) -> None:
+    s3, bucket = client(store_administrator), world.new.bucket_records
+    key = layout.ledger(2)
+    version = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
+    for attempt in (
+        lambda: s3.delete_object(Bucket=bucket, Key=key, VersionId=version),
+        lambda: s3.delete_object(Bucket=bucket, Key=key),
+    ):
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            attempt()
+    assert verify_all(world.new, world.first_key).ok
+
+
+# --------------------------------------------------------------------- the command line
+
+
+def test_every_way_to_verify_works_from_the_command_line(
+    world: EvidenceWorld, tmp_path: Path
+) -> None:
+    code, out, _ = command("verify", "--incremental")
+    assert (code, "Scope      entries behind number" in out) == (0, True)
+    code, out, _ = command("verify", "--document", "record/marketing")
+    assert (code, "cited at ledger/" in out) == (0, True)
+    code, out, _ = command("verify", "--as-of", "2020-01-01")
+    assert (code, "nothing has been signed yet" in out) == (0, True)
+    today = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
+    code, out, _ = command("verify", "--as-of", today)
+    assert (code, "versions in force: dossier/propensity/1, record/marketing/2" in out) == (0, True)
+    folder = Copy(dict(world.objects)).write(tmp_path)
+    code, out, _ = command("verify", "--copy", str(folder), "--trusted", world.first_key)
+    assert (code, "not_versioned" in out) == (0, True)
+    code, _, err = command("verify", "--copy", str(folder), "--incremental")
+    assert (code, "exclude each other" in err) == (2, True)
+
+
+def test_a_forged_note_of_the_last_verification_hides_no_rewritten_entry(
+    world: EvidenceWorld,
+) -> None:
+    assert command("verify")[0] == 0
+    (note,) = (world.new.state / "verified").iterdir()
+    content = json.loads(note.read_text())
+    note.write_text(json.dumps({**content, "head": "0" * 64}))
+    code, out, _ = command("verify", "--incremental")
+    assert (code, "ledger_rewritten" in out) == (1, True)
+    note.write_text("noise")
+    code, out, _ = command("verify", "--incremental")
+    assert (code, "Scope" in out) == (0, False)
+    long_ago = {**content, "full_at": "2020-01-01T00:00:00+00:00"}
+    note.write_text(json.dumps(long_ago))
+    code, out, _ = command("verify", "--incremental")
+    assert (code, "Scope" in out) == (0, False)
+
+
+def test_keys_are_listed_made_and_revoked_from_the_command_line(
+    world: EvidenceWorld, tmp_path: Path
+) -> None:
+    code, out, _ = command("key", "list")
+    old, new = out.splitlines()
+    assert code == 0
+    assert old.startswith(world.first_key) and "ended by entry" in old
+    assert "in force" in new
+    path = tmp_path / "keys" / "third.pem"
+    code, out, _ = command("key", "new", str(path))
+    assert (code, stat.S_IMODE(path.stat().st_mode)) == (0, 0o600)
+    code, _, err = command("key", "new", str(path))
+    assert (code, "a file already" in err) == (2, True)
+    code, _, err = command("key", "revoke", "0" * 64, "--from-entry", "1", "--reason", "forgotten")
+    assert (code, "superseded" in err) == (2, True)
+
+
+def test_a_lost_key_is_revoked_and_the_ledger_goes_on(
+    world: EvidenceWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runbook for a lost key: a second key in force stands ready, and takes over."""
+    reserve = tmp_path / "reserve.pem"
+    command("key", "new", str(reserve))
+    monkeypatch.setenv("NACHWEIS_SIGNER", str(world.new.signer))
+    code, out, err = command("key", "rotate", "--to", f"file2:{reserve}", "--keep")
+    assert (code, err) == (0, "")
+    number = int(out.split("ledger entry ")[1].split()[0])
+    lost = str(open_signer(world.new).public_key.keyid)
+    monkeypatch.setenv("NACHWEIS_SIGNER", f"file2:{reserve}")
+    code, out, _ = command(
+        "key", "revoke", lost, "--from-entry", str(number + 1), "--reason", "lost"
+    )
+    assert code == 0
+    code, out, _ = command("verify", "--trusted", world.first_key)
+    assert (code, f"Anchored   up to entry {number + 1}" in out) == (0, True)
+    listed = command("key", "list")[1]
+    assert f"{lost}  since" in listed
+    assert f"not trusted from entry {number + 1} on" in listed

@@ -100,6 +100,7 @@ def verify_store(
         keys=tuple(sorted(chain.keyring.active)),
         problems=tuple(remarks.problems),
         notices=tuple(remarks.notices),
+        anchored_head=chain.digest_of(anchored),
         since=chain.begin,
         in_force=documents.in_force() if whole else (),
     )

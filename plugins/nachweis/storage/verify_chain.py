@@ -153,6 +153,12 @@ class Chain:
                 self.remarks.notice(Remark.NOT_ANCHORED, "", "The anchor holds no checkpoint.")
             return 0
         newest = max(found)
+        if self.begin and self.begin not in found:
+            self.remarks.problem(
+                Code.OBJECT_MISSING,
+                layout.checkpoint(self.begin),
+                "The checkpoint that the last verification relied on is gone.",
+            )
         if newest > self.length:
             self.remarks.problem(
                 Code.LEDGER_TRUNCATED,

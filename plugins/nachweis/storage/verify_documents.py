@@ -97,6 +97,15 @@ class Documents:
         if self.whole and self.to_the_end:
             self._uncited()
 
+    def one(self, key: str, digest: str) -> bytes | None:
+        """Verify a single object; its document if it is the cited one."""
+        if key in self.removed:
+            self.removed = {key: self.removed[key]}
+            self._removals()
+        content = dict(self._contents({key: digest})).get(key)
+        self._single_versions()
+        return content
+
     def in_force(self) -> tuple[str, ...]:
         """The newest version of each record and dossier that the statements cite."""
         newest: dict[str, int] = {}

@@ -47,6 +47,7 @@ class Remark(StrEnum):
     UNKNOWN_OBJECT = "unknown_object"
     TEXT_ERASED = "text_erased"
     NOT_PROVEN = "not_proven"
+    CITED = "cited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class VerifyReport:
         keys: Fingerprints of the keys in force at the end.
         problems: What does not verify.
         notices: What is worth knowing.
+        anchored_head: Digest of the payload of the last anchored entry, empty if that does not
+            verify.
         since: Number of the entry before the first one that was looked at, 0 for all of them.
         in_force: Versions in force at the end, for example ``record/newsletter/7``; empty if not
             all statements were read.
@@ -116,6 +119,7 @@ class VerifyReport:
     keys: tuple[str, ...]
     problems: tuple[Problem, ...]
     notices: tuple[Notice, ...]
+    anchored_head: str = ""
     since: int = 0
     in_force: tuple[str, ...] = ()
 
@@ -129,4 +133,4 @@ class VerifyReport:
         """``empty`` is in order too: nothing has been signed yet."""
         if self.problems:
             return "failed"
-        return "ok" if self.entries else "empty"
+        return "ok" if self.entries or self.since else "empty"
