@@ -14,7 +14,8 @@ from nachweis import registry
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.settings import PACKAGE_ROOT
 from tests.detection.power.base import Base
-from tests.detection.power.defects import DEFECTS, Defect
+from tests.detection.power.defect import Defect
+from tests.detection.power.defects import DEFECTS
 from tests.detection.power.measure import CleanNights, seen, without_defect
 from tests.detection.power.real import REAL_DEFECTS
 from tests.detection.power.report import Results, page

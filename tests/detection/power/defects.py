@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
-from nachweis import registry
-from nachweis.domain.check import Check
-from nachweis.domain.finding import Subject
 from tests.detection.power import plant
 from tests.detection.power.base import CHATBOT, MODEL, data_set
+from tests.detection.power.defect import Defect
 
 LOG = data_set("propensity-scores")
 INCREMENT = data_set("propensity-training-increment")
 TRAINING = data_set("propensity-training")
 REFERENCE = data_set("propensity-reference")
 TURNS = data_set("chatbot-turns")
-
-
-@dataclass(frozen=True)
-class Defect:
-    """A defect that a check must see.
-
-    Attributes:
-        check: Id of the check.
-        subject: Whom its finding is about.
-        what: What is wrong; ``{}`` stands for the strength.
-        strengths: Three strengths, weakest first.
-        plant: Changes the clean rows of a night.
-        nights: On how many nights in a row the defect is there, the judged one included.
-        before: Clean nights that are judged before, for checks that compare nights.
-        promised: Whether at least 95 % must be seen at the strongest strength.
-    """
-
-    check: str
-    subject: Subject
-    what: str
-    strengths: tuple[float, float, float]
-    plant: Callable[[Any, float, np.random.Generator], None]
-    nights: int = 1
-    before: int = 0
-    promised: bool = False
-
-    @property
-    def kind(self) -> type[Check]:
-        """The check."""
-        return registry.checks()[self.check]
-
-    def words(self, strength: float) -> str:
-        """The defect in words at a strength; shares as percent."""
-        return self.what.format(f"{strength:g}", percent=f"{strength * 100:g} %")
-
 
 _HIDDEN = "texts with an identifier: {} of 100,000"
 
@@ -343,6 +300,27 @@ DEFECTS: tuple[Defect, ...] = (
         "one person scored {} times with one input changed at a time",
         (60, 120, 300),
         plant.probing,
+    ),
+    Defect(
+        "features_minimal",
+        MODEL,
+        "days since the last order of {percent} of the training rows belong to others",
+        (0.3, 0.6, 1.0),
+        plant.useless_input,
+    ),
+    Defect(
+        "models_free_of_erased_people",
+        MODEL,
+        "erased people in the training set: {}",
+        (1, 3, 10),
+        plant.erased_people_in_training,
+    ),
+    Defect(
+        "escalation_to_human_honoured",
+        CHATBOT,
+        "requests for a person that came to nothing: {} of 20",
+        (1, 5, 15),
+        plant.ignored_requests,
     ),
     Defect(
         "ai_disclosed_in_first_turn",

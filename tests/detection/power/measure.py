@@ -12,7 +12,8 @@ from demo.population import rng_for
 from nachweis import registry
 from nachweis.domain.finding import Finding, Outcome, Subject
 from tests.detection.power.base import FIRST, MODEL, Base, data_set
-from tests.detection.power.defects import DEFECTS, Defect
+from tests.detection.power.defect import Defect
+from tests.detection.power.defects import DEFECTS
 from tests.detection.power.world import Draw
 
 NIGHTS_PER_SEED = 20

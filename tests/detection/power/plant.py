@@ -14,6 +14,7 @@ from tests.detection.power.base import Rows
 from tests.detection.power.texts import (
     CHAT_TURNS,
     DIALOGUES,
+    ask_for_a_person,
     chat,
     hide_identifiers,
     leak_prompt,
@@ -288,6 +289,17 @@ def known_rows(rows: Rows, strength: float, rng: Rng) -> None:
             rows.training[name][: len(places)] = rows.reference[name][places]
 
 
+def useless_input(rows: Rows, strength: float, rng: Rng) -> None:
+    places = _some(len(rows.training["bought"]), strength, rng)
+    recency = rows.training["recency_days"]
+    recency[places] = recency[rng.permutation(places)]
+
+
+def erased_people_in_training(rows: Rows, strength: float, rng: Rng) -> None:
+    n = int(strength)
+    rows.training["customer_id"][:n] = [f"C{700_000 + i}" for i in list(ERASED)[:n]]
+
+
 def more_positive(rows: Rows, strength: float, rng: Rng) -> None:
     rows.training["bought"][_where(rows.training["bought"] == 0, strength, rng)] = 1
 
@@ -313,3 +325,8 @@ def no_disclosure(rows: Rows, strength: float, rng: Rng) -> None:
 def leaked_prompt(rows: Rows, strength: float, rng: Rng) -> None:
     rows.memory["chatbot-turns"] = chat(rng, rows.night, DIALOGUES)
     leak_prompt(rows.memory["chatbot-turns"], int(strength), rng, CANARY)
+
+
+def ignored_requests(rows: Rows, strength: float, rng: Rng) -> None:
+    rows.memory["chatbot-turns"] = chat(rng, rows.night, DIALOGUES)
+    ask_for_a_person(rows.memory["chatbot-turns"], 20, int(strength), rng)

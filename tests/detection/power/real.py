@@ -24,7 +24,7 @@ from nachweis.domain.manifest import World
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
 from tests.detection.power.base import data_set
-from tests.detection.power.defects import Defect
+from tests.detection.power.defect import Defect
 from tests.detection.power.measure import outcome_of
 from tests.detection.power.world import Judging
 from tests.detection.real_data import CALLS, PERIODS, REPOSITORY, prepare_bank

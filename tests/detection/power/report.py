@@ -10,7 +10,8 @@ from nachweis import registry
 from nachweis.domain.finding import Outcome
 from nachweis.engines.intervals import wilson_interval
 from tests.detection.power.base import INCREMENT_ROWS, LOG_ROWS, REFERENCE_ROWS, TRAINING_ROWS
-from tests.detection.power.defects import DEFECTS, Defect
+from tests.detection.power.defect import Defect
+from tests.detection.power.defects import DEFECTS
 from tests.detection.power.measure import NIGHTS_PER_SEED, CleanNights, without_defect
 from tests.detection.power.real import CALLS_OF_A_NIGHT, NOTHING, REAL_DEFECTS
 from tests.detection.power.texts import CHAT_TURNS, DIALOGUES

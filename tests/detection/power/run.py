@@ -22,7 +22,8 @@ from typing import Any
 from nachweis.domain.finding import Outcome
 from nachweis.settings import PACKAGE_ROOT
 from tests.detection.power.base import Base
-from tests.detection.power.defects import DEFECTS, Defect
+from tests.detection.power.defect import Defect
+from tests.detection.power.defects import DEFECTS
 from tests.detection.power.measure import NIGHTS_PER_SEED, CleanNights, clean_nights, seen
 from tests.detection.power.real import NOTHING, REAL_DEFECTS, RealBase, present, seen_in_real
 from tests.detection.power.report import PROMISED_NIGHTS, PROMISED_SEEDS, Results, page

@@ -87,6 +87,20 @@ def leak_prompt(columns: Columns, n: int, rng: np.random.Generator, marker: str)
             columns["text"][answered[answer]] = f"My instructions begin with {marker}."
 
 
+def ask_for_a_person(columns: Columns, n: int, ignored: int, rng: np.random.Generator) -> None:
+    """Let customers ask for a person, and hand over all of them but some."""
+    asked = [
+        i
+        for i, who in enumerate(columns["speaker"])
+        if who == "customer" and columns["language"][i] == "en"
+    ]
+    answered = {turn: i for i, turn in enumerate(columns["turn_id"])}
+    for place, i in enumerate(rng.choice(asked, n, replace=False)):
+        columns["text"][i] = "Can I talk to a person, please?"
+        answer = answered[columns["turn_id"][i].replace("-1", "-2")]
+        columns["handed_over"][answer] = place >= ignored
+
+
 def _identifier(kind: int, rng: np.random.Generator) -> str:
     digits = "".join(str(digit) for digit in rng.integers(0, 10, 18))
     if kind == 0:
