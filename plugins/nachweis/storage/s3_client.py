@@ -222,6 +222,12 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, NoConnectionError | HTTPClientError | IncompleteReadError)
 
 
+def reason_of(error: Exception) -> str:
+    """What went wrong, in the store's code and the HTTP status or the kind of the exception."""
+    code, status = code_of(error)
+    return f"{code or type(error).__name__}{f', HTTP {status}' if status else ''}"
+
+
 def translate(error: Exception, where: str) -> NachweisError:
     """Say in our own words what a client error means.
 
@@ -237,7 +243,7 @@ def translate(error: Exception, where: str) -> NachweisError:
     from botocore.exceptions import FlexibleChecksumError, NoCredentialsError
 
     code, status = code_of(error)
-    reason = f"{code or type(error).__name__}{f', HTTP {status}' if status else ''}"
+    reason = reason_of(error)
     if isinstance(error, FlexibleChecksumError):
         return IntegrityError("the content does not match its stored checksum", where=where)
     if code in _WRONG_CHECKSUM:

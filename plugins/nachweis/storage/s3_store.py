@@ -22,6 +22,7 @@ from nachweis.storage.s3_client import (
     code_of,
     failures,
     is_transient,
+    reason_of,
     translate,
 )
 
@@ -91,8 +92,9 @@ class S3Store:
                     return unanswered
             else:
                 return True
+        reason = reason_of(failure) if failure is not None else "no attempt"
         raise StoreUnavailableError(
-            f"the object could not be written ({type(failure).__name__})",
+            f"the object could not be written ({reason})",
             where=self._where(key),
             remedy="check that the store runs and can be reached, then run again",
         ) from failure
