@@ -15,7 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, registry
 from nachweis.cli_correct import correct
-from nachweis.cli_evidence import key_app, pack, verify
+from nachweis.cli_evidence import doctor, iam, key_app, pack, verify
 from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
@@ -47,6 +47,8 @@ app.add_typer(store_app, name="store")
 app.add_typer(key_app, name="key")
 app.command()(correct)
 app.command()(verify)
+app.command()(doctor)
+app.command()(iam)
 app.command()(pack)
 app.command()(export)
 finding_app.command("waive")(waive)

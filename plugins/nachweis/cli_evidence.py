@@ -92,6 +92,57 @@ def day(text: str, option: str) -> dt.date:
         raise NachweisError("not a day", where=option, remedy="write it as 2026-11-20") from error
 
 
+# ------------------------------------------------------------------------------- buckets
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Look at the buckets' real settings and say how to set what is missing. 1: it is missing."""
+    from nachweis.cli import _resolved
+    from nachweis.storage.doctor import diagnose
+
+    found = diagnose(_resolved())
+    if as_json:
+        out.print(json.dumps(found.document(), indent=2, sort_keys=True), markup=False)
+    else:
+        out.print(found.text(), markup=False)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def iam(
+    role: Annotated[
+        str | None, typer.Argument(help="Print one policy; without it, list the roles.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Write all policies to a folder, ROLE.json each.")
+    ] = None,
+) -> None:
+    """Print least-privilege IAM policies for the buckets of the settings."""
+    from nachweis.settings import Settings
+    from nachweis.storage.iam import ROLES, policy
+
+    settings = Settings()
+    if role is not None and role not in ROLES:
+        raise NachweisError("there is no such role", where=role, valid=ROLES)
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ROLES:
+                text = json.dumps(policy(settings, name), indent=2) + "\n"
+                (folder / f"{name}.json").write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise NachweisError(
+                f"the policies cannot be written ({error.strerror})", where=str(folder)
+            ) from error
+        out.print(f"written  {len(ROLES)} policies: {folder}", markup=False)
+    elif role is not None:
+        out.print(json.dumps(policy(settings, role), indent=2), markup=False)
+    else:
+        for name, (purpose, _) in ROLES.items():
+            out.print(f"{name:<9} {purpose}", markup=False)
+
+
 # --------------------------------------------------------------------------------- keys
 
 key_app = typer.Typer(

@@ -166,7 +166,7 @@ class _Setup:
                     Bucket=name, ObjectLockConfiguration=_default_lock(self.settings)
                 ),
             )
-        policy = bucket_policy(name, locked=role in LOCKED, tls=_speaks_tls(self.settings))
+        policy = bucket_policy(name, locked=role in LOCKED, tls=speaks_tls(self.settings))
         if policy["Statement"]:
             # Last, because it can take rights away from who sets up the rest.
             self._try(
@@ -296,10 +296,11 @@ def _kind(settings: Settings) -> Literal["embedded", "aws", "other"]:
 def _endpoint(settings: Settings) -> Literal["loopback", "AWS", "configured endpoint"]:
     if _kind(settings) == "aws":
         return "AWS"
-    return "loopback" if _on_loopback(settings) else "configured endpoint"
+    return "loopback" if on_loopback(settings) else "configured endpoint"
 
 
-def _on_loopback(settings: Settings) -> bool:
+def on_loopback(settings: Settings) -> bool:
+    """Whether requests to the store do not leave this machine."""
     host = urlsplit(settings.s3_endpoint or "").hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -307,14 +308,15 @@ def _on_loopback(settings: Settings) -> bool:
         return host == "localhost"
 
 
-def _speaks_tls(settings: Settings) -> bool:
+def speaks_tls(settings: Settings) -> bool:
+    """Whether the store's endpoint speaks TLS."""
     return settings.s3_endpoint is None or settings.s3_endpoint.startswith("https://")
 
 
 def _transport(settings: Settings) -> StoreCheck:
-    if _speaks_tls(settings):
+    if speaks_tls(settings):
         return StoreCheck(guarantee=Guarantee.TRANSPORT_ENCRYPTED, status="passed", detail="TLS")
-    if _on_loopback(settings):
+    if on_loopback(settings):
         detail = "plain HTTP that does not leave the machine"
         return StoreCheck(
             guarantee=Guarantee.TRANSPORT_ENCRYPTED, status="not_tried", detail=detail
