@@ -71,12 +71,17 @@ def test_each_defect_names_a_check_and_three_rising_strengths() -> None:
         assert len({defect.words(strength) for strength in defect.strengths}) == 3
 
 
-def test_the_page_names_every_check_of_the_table_and_what_was_run() -> None:
+def test_the_page_names_every_check_of_the_table_at_every_strength() -> None:
     text = (PACKAGE_ROOT / "docs" / "detection.md").read_text(encoding="utf-8")
 
     for defect in DEFECTS:
         for strength in defect.strengths:
             assert f"| `{defect.check}` | {defect.words(strength)} | " in text
+
+
+def test_a_new_page_names_every_check_without_a_defect() -> None:
+    text = page(Results())
+
     for check in without_defect():
         assert f"- `{check}` (" in text
 

@@ -66,7 +66,9 @@ def page(results: Results) -> str:
 
 
 def _head(results: Results) -> str:
-    seeds = max((len(outcomes) for outcomes in results.seen.values()), default=0)
+    run = [len(outcomes) for outcomes in (*results.seen.values(), *results.real.values())]
+    seeds, most = min(run, default=0), max(run, default=0)
+    many = f"{seeds}" if seeds == most else f"{seeds} to {most}"
     parts = [
         "# What the checks see, and how often they raise a false alarm",
         _text(
@@ -77,7 +79,7 @@ def _head(results: Results) -> str:
             "tries."
         ),
         _text(
-            f"Each defect was planted with {seeds} seeds at three strengths. A night has "
+            f"Each defect was planted with {many} seeds at three strengths. A night has "
             f"{LOG_ROWS:,} scored rows and {INCREMENT_ROWS} new training rows; the reference has "
             f"{REFERENCE_ROWS:,} rows, the training set {TRAINING_ROWS:,}. Limits are the defaults "
             "of the checks and the demo's policy."
@@ -85,7 +87,7 @@ def _head(results: Results) -> str:
     ]
     short = []
     if seeds < PROMISED_SEEDS:
-        short.append(f"{seeds} seeds instead of the intended {PROMISED_SEEDS}")
+        short.append(f"{many} seeds instead of the intended {PROMISED_SEEDS}")
     if results.clean.nights < PROMISED_NIGHTS:
         short.append(
             f"{results.clean.nights:,} clean model-nights instead of the intended "
