@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from nachweis import registry
+from nachweis.domain.canonical import parse
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.site_data import SiteData, VersionedDossier, VersionedRecord
@@ -24,7 +25,7 @@ def version_of(item: VersionedRecord | VersionedDossier, data: SiteData) -> Vers
     document = item.record if isinstance(item, VersionedRecord) else item.dossier
     assessment = data.assessments[f"{document.kind}/{document.id}", str(NIGHT)]
     return Version(
-        document.document(),
+        parse(document.canonical()),
         item.version,
         item.digest,
         item.night,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nachweis.domain.errors import IntegrityError, NachweisError
-from nachweis.pages.exports import by_name, formats
+from nachweis.pages import exports
+from nachweis.pages.exports import Source, by_name, formats, renderings
 from nachweis.pages.exports.csv_fields import inert
 from nachweis.pages.exports.json_document import schemas
 from nachweis.settings import PACKAGE_ROOT
@@ -99,3 +101,20 @@ def test_each_format_is_found_by_its_name_and_a_mistake_lists_them() -> None:
     with pytest.raises(NachweisError, match="not a format") as error:
         by_name("jsno", "record")
     assert "json" in str(error.value)
+
+
+def test_a_format_that_fails_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Source) -> bytes:
+        raise NachweisError("cannot be set")
+
+    known = formats()
+    failing = {**known, "pdf": dataclasses.replace(known["pdf"], render=broken)}
+    monkeypatch.setattr(exports, "formats", lambda: failing)
+    found = dict(
+        renderings(
+            {key: bank().source("record", "telemarketing", language=key) for key in ("en", "da")}
+        )
+    )
+    failed = {name for name, content in found.items() if isinstance(content, NachweisError)}
+    assert failed == {"record.en.pdf", "record.da.pdf"}
+    assert {"record.en.csv", "record.da.xlsx", "record.jsonld"} <= set(found)

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from nachweis.domain.canonical import digest, digest_bytes
+from nachweis.domain.canonical import digest, digest_bytes, parse
 from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError, StoreError
 from nachweis.domain.finding import Outcome
 from nachweis.domain.incident import IncidentKind
@@ -28,6 +28,7 @@ from nachweis.domain.record import (
 )
 from nachweis.engines.versions import is_pinned
 from nachweis.pages.documents import render_documents
+from nachweis.pages.exports import Version, renderings
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
 from nachweis.pipeline.assemble import assemble_dossier, assemble_record
 from nachweis.pipeline.context import NightContext, code_version, software
@@ -41,8 +42,9 @@ from nachweis.pipeline.decide import (
     locate,
     waivable,
 )
+from nachweis.pipeline.export import sources_of_version
 from nachweis.pipeline.incidents import open_incident
-from nachweis.pipeline.leaks import demand_clean, demand_clean_text
+from nachweis.pipeline.leaks import demand_clean, demand_clean_export, demand_clean_text
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.pipeline.views import views_of
 from nachweis.storage import layout
@@ -191,7 +193,8 @@ class _Publication:
         """Render a version's HTML in every language of the organisation; digest of each file."""
         written: dict[str, str] = {}
         pages = render_documents(
-            document,
+            # As it is read back: the order of keys in memory is no part of the document.
+            type(document).model_validate(parse(document.canonical())),
             version=number,
             digest=document.digest(),
             night=self.night,
@@ -205,6 +208,27 @@ class _Publication:
                 self.blocked.append(error.where)
                 continue
             content = text.encode("utf-8")
+            self.put(layout.rendering(target, document.id, number, name), content)
+            written[name] = digest_bytes(content)
+        return written | self._export(target, document, number)
+
+    def _export(self, target: Target, document: Record | Dossier, number: int) -> dict[str, str]:
+        """Write a version in all formats that show it alone; digest of each file."""
+        world = self.context.loaded.world
+        version = Version(parse(document.canonical()), number, document.digest(), self.night)
+        sources = sources_of_version(self.context.settings, world, version, document.languages)
+        written: dict[str, str] = {}
+        for name, content in renderings(sources):
+            if isinstance(content, NachweisError):
+                # The signed JSON is the record; a night does not fail for want of a picture of it.
+                what = f"{target}/{document.id}/{name}"
+                self.not_run.append(NotRun(what=what, reason=content.what))
+                continue
+            try:
+                demand_clean_export(world, name, content, f"{target} {document.id} {name}")
+            except LeakError as error:
+                self.blocked.append(error.where)
+                continue
             self.put(layout.rendering(target, document.id, number, name), content)
             written[name] = digest_bytes(content)
         return written

@@ -71,6 +71,8 @@ def content_type(key: str) -> str:
         "jsonld": "application/ld+json",
         "pdf": "application/pdf",
         "csv": "text/csv; charset=utf-8",
+        "md": "text/markdown; charset=utf-8",
+        "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     }.get(suffix, "application/octet-stream")
 
 

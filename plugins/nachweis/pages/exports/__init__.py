@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import MappingProxyType
 
@@ -72,18 +73,31 @@ def by_name(name: str, kind: Kind) -> Format:
     return formats()[name]
 
 
-def renderings(sources: Mapping[str, Source]) -> Iterator[tuple[str, bytes]]:
+def renderings(sources: Mapping[str, Source]) -> Iterator[tuple[str, bytes | NachweisError]]:
     """What is written beside a new version.
 
     Args:
         sources: Language to the version's source in it; all of the same version.
 
     Yields:
-        File name and bytes; formats without words once.
+        File name and bytes, or why it cannot be written, in the order of the formats; formats
+        without words once.
     """
     first = next(iter(sources.values()))
-    for made in formats().values():
-        if not made.stored or first.kind not in made.kinds:
-            continue
-        for language, source in sources.items() if made.spoken else [("", first)]:
-            yield made.file_name(first.kind, language), made.render(source)
+    jobs = [
+        (made, made.file_name(first.kind, language), source)
+        for made in formats().values()
+        if made.stored and first.kind in made.kinds
+        for language, source in (sources.items() if made.spoken else [("", first)])
+    ]
+
+    def rendered(job: tuple[Format, str, Source]) -> tuple[str, bytes | NachweisError]:
+        made, name, source = job
+        try:
+            return name, made.render(source)
+        except NachweisError as error:
+            return name, error
+
+    # The typesetter works outside the interpreter's lock: languages are set side by side.
+    with ThreadPoolExecutor(max_workers=len(sources)) as pool:
+        yield from pool.map(rendered, jobs)

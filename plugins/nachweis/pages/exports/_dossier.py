@@ -36,8 +36,8 @@ class Dossier:
     def text(self, value: Any) -> str:
         """A declared text; nothing for what is not one."""
         if is_text_map(value):
-            return harmless(str(value[text_language(value, self.language)]))
-        return harmless(value) if isinstance(value, str) else ""
+            value = value[text_language(value, self.language)]
+        return str(harmless(value)) if isinstance(value, str) else ""
 
     def texts(self, field: str) -> list[str]:
         """All texts of a field."""

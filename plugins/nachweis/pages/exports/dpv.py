@@ -18,7 +18,7 @@ import yaml
 
 from nachweis.domain.canonical import canonical_bytes
 from nachweis.pages.exports._model import Format, Source, Version, mappings, values
-from nachweis.pages.render import is_text_map
+from nachweis.pages.render import harmless, is_text_map
 
 CONFORMS_TO = "https://w3id.org/dpv/2.3"
 _WEEKS = re.compile(r"P(\d+)W")
@@ -68,7 +68,16 @@ def _render(source: Source) -> bytes:
         }
     else:
         (document,) = nodes
-    return canonical_bytes({"@context": context(source.templates), **document})
+    return canonical_bytes({"@context": context(source.templates), **_harmless(document)})
+
+
+def _harmless(value: Any) -> Any:
+    """Texts without direction and control characters, as in all other forms."""
+    if isinstance(value, Mapping):
+        return {key: _harmless(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    return harmless(value)
 
 
 def _texts(value: Any) -> list[Node]:

@@ -26,6 +26,8 @@ _LONG_WORD = {False: re.compile(r"\S{19,}"), True: re.compile(r"\S{11,}")}
 """Words that may break, on the page and in the narrow cells of a table."""
 _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
 _UNBROKEN = 24
+_LONGEST_TITLE = 500
+"""Titles become bookmarks and metadata, which the format bounds."""
 _ROUNDS = 3
 _NOT_SHOWN = re.compile(r'the text `"(.*?)"` could not be displayed', re.DOTALL)
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
@@ -195,7 +197,10 @@ class _Document:
         return made
 
     def _title(self, version: Version) -> str:
-        return self.words.text(version.document["title"])
+        title = self.words.text(version.document["title"])
+        if len(title) <= _LONGEST_TITLE:
+            return title
+        return f"{title[:_LONGEST_TITLE]} […] {self.words.label('export.shortened')}"
 
     def _lead(self, version: Version) -> str:
         words = self.words

@@ -1,0 +1,139 @@
+"""Exports of a signed night: what lies beside a version, and what people take away."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nachweis.pages.exports import formats
+from nachweis.pipeline.summary import NightSummary
+from nachweis.storage.embedded import EmbeddedStore
+from tests.integration.night_support import FIRST, SECOND, Place, command, place
+
+pytestmark = pytest.mark.store
+
+RECORD, DOSSIER = "records/marketing/v000001", "dossiers/propensity/v000001"
+
+
+@pytest.fixture(scope="module")
+def here(
+    tmp_path_factory: pytest.TempPathFactory, embedded_store: EmbeddedStore
+) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("exports"), embedded_store) as found:
+        found.change("manifests/organisation.yaml", languages=["de", "en"])
+        yield found
+
+
+@pytest.fixture(scope="module")
+def night(here: Place) -> NightSummary:
+    return here.run(FIRST)
+
+
+@pytest.fixture(scope="module")
+def stored(here: Place, night: NightSummary) -> dict[str, bytes]:
+    assert night.chain_ok and not night.blocked
+    return here.everything()
+
+
+def _export(*arguments: str) -> bytes:
+    code, out, err = command("export", *arguments)
+    assert code == 0, err
+    return Path(out.removeprefix("written  ").strip()).read_bytes()
+
+
+def test_every_format_that_shows_a_version_alone_lies_beside_it(stored: dict[str, bytes]) -> None:
+    for folder, kind in ((RECORD, "record"), (DOSSIER, "dossier")):
+        wanted = {f"{kind}.json", f"{kind}.de.html", f"{kind}.en.html"}
+        for made in formats().values():
+            if made.stored and kind in made.kinds:
+                wanted |= {made.file_name(kind, language) for language in ("de", "en")}
+        found = {key.rpartition("/")[2] for key in stored if key.startswith(f"{folder}/")}
+        assert found == wanted
+        assert any(name.endswith(".de.pdf") for name in found)
+
+
+def test_the_statement_vouches_for_each_of_them(here: Place, stored: dict[str, bytes]) -> None:
+    for version in here.statement(FIRST).versions:
+        folder = version.key.rpartition("/")[0]
+        assert version.renderings == {
+            key.rpartition("/")[2]: hashlib.sha256(content).hexdigest()
+            for key, content in stored.items()
+            if key.startswith(f"{folder}/") and key != version.key
+        }
+
+
+def test_a_night_without_changes_writes_no_rendering(here: Place, stored: dict[str, bytes]) -> None:
+    assert here.run(SECOND).versions == ()
+    later = {key for key in here.everything() if key.startswith(("records/", "dossiers/"))}
+    assert later == {key for key in stored if key.startswith(("records/", "dossiers/"))}
+    assert here.verify().ok
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+def test_each_format_is_exported_from_the_store(
+    here: Place, stored: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    made = formats()[name]
+    for kind, target, folder in (
+        ("record", "marketing", RECORD), ("dossier", "dossier/propensity", DOSSIER),
+        ("register", "register", ""),
+    ):  # fmt: skip
+        if kind not in made.kinds:
+            continue
+        content = _export(
+            target, "--format", name, "--lang", "en", "--night", FIRST, "--out", str(tmp_path)
+        )
+        assert content
+        beside = f"{folder}/{made.file_name(kind, 'en')}"  # type: ignore[arg-type]
+        if beside in stored and not made.enriched:
+            assert content == stored[beside], "an export is the file that was signed"
+
+
+def test_json_is_the_signed_document_and_its_register_holds_it(
+    here: Place, stored: dict[str, bytes], tmp_path: Path
+) -> None:
+    content = _export("marketing", "--out", str(tmp_path))
+    assert content == stored[f"{RECORD}/record.json"]
+    register = json.loads(_export("register", "--out", str(tmp_path / "all.json")))
+    assert [item["record"] for item in register["records"]] == [json.loads(content)]
+
+
+def test_an_authoritys_layout_goes_into_a_file_and_never_into_the_store(
+    here: Place, stored: dict[str, bytes], tmp_path: Path
+) -> None:
+    before = here.keys()
+    code, _, _ = command(
+        "export", "register", "--format", "xlsx", "--for", "dk", "--lang", "de",
+        "--night", FIRST, "--out", str(tmp_path),
+    )  # fmt: skip
+    assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"register-{FIRST}-dk.de.xlsx"]
+    assert here.keys() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("marketin",), 'did you mean "marketing"?'),
+        (("marketing", "--format", "pdff"), 'did you mean "pdf"?'),
+        (("marketing", "--format", "model-card"), "a record cannot be written as model-card"),
+        (("marketing", "--format", "pdf", "--for", "DK"), "looks the same for every authority"),
+        (("register", "--format", "xlsx", "--for", "SE"), "DE, DK, FR, IE, UK"),
+        (("marketing", "--lang", "da"), "not written in this language"),
+        (("marketing", "--version", "7"), "there is no version 7"),
+        (("register", "--version", "1"), "no version of its own"),
+        (("marketing", "--night", "2020-01-01"), "was not signed"),
+        (("marketing", "--out", "/proc/nope/x.json"), "cannot be written"),
+    ],
+)
+def test_a_mistake_is_a_sentence(
+    here: Place, night: NightSummary, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out, err = command("export", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
