@@ -95,3 +95,24 @@ def test_a_missing_connection_is_silent_in_the_demonstration_and_an_error_in_pro
     monkeypatch.setenv("NACHWEIS_MODE", "production")
     with pytest.raises(NachweisError, match="connection"):
         tasks.notify(context(), {}, "email")
+
+
+def test_each_owner_gets_a_message_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners = [
+        {"subject": "Nachweis 2026-10-20: 1 high", "body": "churn\n", "email": ["crm@example.com"]},
+        {"subject": "Nachweis 2026-10-20: 1 low", "body": "triage\n", "email": ["it@example.com"]},
+    ]
+    monkeypatch.setattr(pipeline, "told", lambda night, summary, channel: None)
+    for boxes in (CONTENT["email"], []):
+        answer(monkeypatch, {**CONTENT, "email": boxes, "owners": owners})
+        with mail_server() as mailbox, webhook_server() as webhook:
+            monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mailbox.connection)
+            monkeypatch.setenv("AIRFLOW_CONN_NIGHTLY_WEBHOOK", webhook.connection)
+            tasks.notify(context(), {}, "email")
+            tasks.notify(context(), {}, "webhook")
+        named = ([boxes] if boxes else []) + [["crm@example.com"], ["it@example.com"]]
+        assert mailbox.recipients == named
+        assert [mail["Subject"] for mail in mailbox.messages][-2:] == [
+            one["subject"] for one in owners
+        ]
+        assert [post["subject"] for post in webhook.posts] == [CONTENT["subject"]]

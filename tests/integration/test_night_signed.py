@@ -10,7 +10,7 @@ import pytest
 from nachweis.engines.tables import Tables
 from nachweis.pipeline import night
 from nachweis.pipeline.context import open_context
-from nachweis.pipeline.summary import NightSummary, summary_text
+from nachweis.pipeline.summary import NightSummary, OpenFinding, summary_text
 from nachweis.storage.embedded import EmbeddedStore
 from nachweis.storage.entries import EntryKind
 from tests.integration.night_support import FIRST, Place, place
@@ -109,6 +109,34 @@ def test_the_message_leads_to_a_page_that_exists(
     assert told["email"] == ["governance@example.com"]
     link = told["body"].splitlines()[-1].removeprefix("https://governance.example.com/site/")
     assert (here.settings.site / link).is_file()
+
+
+def test_the_role_that_owns_what_a_finding_is_about_is_told_too(
+    here: Place, first: NightSummary
+) -> None:
+    before = here.manifest("manifests/organisation.yaml")
+    failed = OpenFinding(
+        check="retention_kept",
+        subject="model/propensity",
+        column=None,
+        outcome="fail",
+        severity="high",
+        state="new",
+    )
+    others = failed.model_copy(update={"subject": "model/of-somebody-else"})
+    try:
+        role = {"id": "owner", "title": {"en": "Owner"}, "notify": "marketing@example.com"}
+        here.change("manifests/organisation.yaml", roles=[role])
+        for found, told_about in (((failed, others), 1), ((others,), 0)):
+            night_of = first.model_copy(update={"open": found, "not_run": ()})
+            said = night.notify(FIRST, night_of.model_dump(mode="json"), "email")
+            assert said is not None
+            assert len(said["owners"]) == told_about
+            for one in said["owners"]:
+                assert one["email"] == ["marketing@example.com"]
+                assert one["subject"].endswith(": 1 high")
+    finally:
+        here.write("manifests/organisation.yaml", before)
 
 
 def test_each_channel_is_told_once_about_an_attempt_however_often_the_task_runs(

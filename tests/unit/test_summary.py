@@ -99,3 +99,20 @@ def test_crashes_blindness_and_a_broken_chain_are_always_told() -> None:
     assert message(summary(open_finding("info", outcome="error")), ALL, None) is not None
     assert message(summary(blind=("retention_kept",)), ALL, None) is not None
     assert message(summary(chain_ok=False), ALL, None) is not None
+
+
+def test_a_role_is_told_about_what_it_owns_only() -> None:
+    night = summary(
+        open_finding("high"),
+        open_finding("critical").model_copy(update={"subject": "model/churn"}),
+        not_run=("model/churn: lost", "model/other: lost"),
+        blind=("retention_kept",),
+        chain_ok=False,
+    )
+    said = message(night, ALL, "https://x/site/", {"model/churn"})
+    assert said is not None
+    assert said[0] == "Nachweis 2026-03-02: 1 critical, 1 not run"
+    assert "about what this role owns" in said[1]
+    assert said[1].endswith("https://x/site/nights/2026-03-02.html\n")
+    assert message(night, ALL, None, {"model/fine"}) is None
+    assert message(night, ALL, None, set()) is None

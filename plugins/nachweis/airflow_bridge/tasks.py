@@ -210,8 +210,9 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
     content = pipeline.notify(night, summary, channel)
     if content is None:
         raise AirflowSkipException("nothing new to tell")
-    message = Message.read(night, content)
-    connection = message.connection(channel)
+    messages = [Message.read(night, one) for one in (content, *content.get("owners", ()))]
+    messages = [one for one in messages if one.connection(channel) is not None]
+    connection = messages[0].connection(channel) if messages else None
     if connection is None:
         raise AirflowSkipException(f"policy.yaml names nobody for {channel}")
     if not _has_connection(connection):
@@ -224,9 +225,10 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
             remedy=f"airflow connections add {connection}, or AIRFLOW_CONN_{connection.upper()}",
         )
     with progress.step(f"sending by {channel}"):
-        deliver(message, channel, context)
+        for message in messages:
+            deliver(message, channel, context)
     pipeline.told(night, summary, channel)
-    progress.tell(f"message sent by {channel}")
+    progress.tell(f"{len(messages)} message(s) sent by {channel}")
 
 
 def _has_connection(connection: str) -> bool:

@@ -19,6 +19,7 @@ from nachweis.domain.check import Check
 from nachweis.domain.disclosure import seal_findings
 from nachweis.domain.errors import LeakError, NachweisError
 from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
+from nachweis.domain.manifest import Activity, DataSet, Model, World
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import Evidence
 from nachweis.engines.artefacts import FileReader
@@ -422,15 +423,17 @@ def notify(night: str, summary: Mapping[str, Any], channel: str) -> dict[str, An
         channel: ``email`` or ``webhook``.
 
     Returns:
-        ``subject``, ``body``, ``email`` and ``webhook``, or None if there is nothing new to tell
-        or this channel was told about this attempt before.
+        ``subject``, ``body``, ``email`` and ``webhook``, and under ``owners`` the same for each
+        mailbox of a role that owns something there is news about; None if there is nothing new to
+        tell or this channel was told about this attempt before.
     """
     context = open_context(night)
     if _told(context, summary, channel).exists():
         return None
     policy = context.loaded.world.policy
     link = context.settings.site_url or policy.site_url
-    content = message(NightSummary.model_validate(summary), policy.notification, link)
+    found = NightSummary.model_validate(summary)
+    content = message(found, policy.notification, link)
     if content is None:
         return None
     return {
@@ -438,7 +441,29 @@ def notify(night: str, summary: Mapping[str, Any], channel: str) -> dict[str, An
         "body": content[1],
         "email": list(policy.notification.email),
         "webhook": policy.notification.webhook_connection,
+        "owners": [
+            {"subject": said[0], "body": said[1], "email": [mailbox]}
+            for mailbox, owned in _owned(context.loaded.world).items()
+            if (said := message(found, policy.notification, link, owned)) is not None
+        ],
     }
+
+
+def _owned(world: World) -> dict[str, set[str]]:
+    """Mailbox of each role that has one, to the subjects that the roles behind it own."""
+    mailboxes = {role.id: role.notify for role in world.organisation.roles if role.notify}
+    owned: dict[str, set[str]] = {}
+    kinds: Mapping[str, Mapping[str, Model | DataSet | Activity]] = {
+        "model": world.models,
+        "data_set": world.data_sets,
+        "activity": world.activities,
+    }
+    for kind, manifests in kinds.items():
+        for key, manifest in manifests.items():
+            mailbox = mailboxes.get(manifest.owner or "")
+            if mailbox is not None:
+                owned.setdefault(mailbox, set()).add(f"{kind}/{key}")
+    return owned
 
 
 def told(night: str, summary: Mapping[str, Any], channel: str) -> None:

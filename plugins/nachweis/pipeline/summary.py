@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -159,7 +159,10 @@ def summary_text(summary: NightSummary) -> str:
 
 
 def message(
-    summary: NightSummary, policy: NotificationPolicy, link: str | None
+    summary: NightSummary,
+    policy: NotificationPolicy,
+    link: str | None,
+    about: Collection[str] | None = None,
 ) -> tuple[str, str] | None:
     """The night's one message: counts and a link only.
 
@@ -167,10 +170,13 @@ def message(
         summary: The summary.
         policy: Whom to tell, and from which severity on.
         link: Where people open the site.
+        about: Only these subjects, for the role that owns them; None is the whole night.
 
     Returns:
         Subject and body, or None if there is nothing new to tell.
     """
+    if about is not None:
+        summary = _narrowed(summary, about)
     least = Severity(policy.minimum_severity).rank
     fresh = [
         item
@@ -195,7 +201,8 @@ def message(
     subject = f"Nachweis {summary.night}: {', '.join(parts)}"
     by_check = _tally([item.check for item in fresh])
     body = [
-        f"Night {summary.night}: {len(fresh)} new findings that need a person.",
+        f"Night {summary.night}: {len(fresh)} new findings that need a person"
+        f"{'' if about is None else ', about what this role owns'}.",
         *(f"  {count} x {check}" for check, count in by_check.items()),
         f"Record versions written: {len(summary.versions)}. Ledger sequence: {summary.sequence}.",
     ]
@@ -204,6 +211,19 @@ def message(
     if link:
         body.append(f"{link.rstrip('/')}/nights/{summary.night}.html")
     return subject, "\n".join(body) + "\n"
+
+
+def _narrowed(summary: NightSummary, about: Collection[str]) -> NightSummary:
+    """What a night found about some subjects; what concerns the whole night is left out."""
+    return summary.model_copy(
+        update={
+            "open": tuple(item for item in summary.open if item.subject in about),
+            "not_run": tuple(what for what in summary.not_run if what.split(": ")[0] in about),
+            "blind": (),
+            "blocked": (),
+            "chain_ok": True,
+        }
+    )
 
 
 def number_of(count: int, what: str) -> str:
