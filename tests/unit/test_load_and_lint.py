@@ -198,6 +198,21 @@ def test_dangling_references_are_named_with_the_valid_ones(world: Path) -> None:
     assert "allowed: log" in text
 
 
+def test_a_metric_of_an_unknown_column_or_name_is_answered_with_the_known_ones(
+    world: Path,
+) -> None:
+    path = next((world / "manifests" / "models").glob("*.yaml"))
+    path.write_text(
+        path.read_text() + "evidently:\n- {metric: MeanValue, column: no_such_column, at_most: 1}\n"
+    )
+    (found,) = problems(world)
+    assert "evidently.0.column" in found
+    assert "no_such_column" not in found.split("evidently.0.column")[0]
+    path.write_text(path.read_text().replace("MeanValue", "MaxValue"))
+    (found,) = problems(world)
+    assert "ValueDrift" in found, "names what can be named"
+
+
 def test_a_broken_model_does_not_hide_the_others(world: Path) -> None:
     write(world, "manifests/models/other.yaml", MODEL.replace("propensity", "other"))
     write(world, "manifests/models/propensity.yaml", "id: [")

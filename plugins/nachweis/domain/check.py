@@ -385,6 +385,11 @@ class Needs:
         ),
         "'fields.key' or 'subject_key' of the scoring log and of the reference, to sample rows by",
     )
+    EVIDENTLY_METRICS = Need(
+        "evidently",
+        lambda inputs: bool(inputs.model.evidently),
+        "'evidently' of the model: metrics by their names, with limits",
+    )
     DIALOGUE_TEXT = Need(
         "dialogue_text",
         lambda inputs: (

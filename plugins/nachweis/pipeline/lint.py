@@ -317,6 +317,10 @@ class _Linter:
             names = [column.name for column in log.columns]
             for i, feature in enumerate(model.features):
                 yield from self.known(origin, ("features", i), feature, names, "column")
+            for i, metric in enumerate(model.evidently):
+                if metric.column is not None:
+                    path = ("evidently", i, "column")
+                    yield from self.known(origin, path, metric.column, names, "column")
             for i, attribute in enumerate(model.protected_attributes):
                 if attribute.data_set in {None, log.id}:
                     yield from self.known(

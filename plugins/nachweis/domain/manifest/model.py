@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -209,6 +210,83 @@ class Metric(Manifest):
     rationale: Text | None = None
 
 
+EVIDENTLY_METRICS: Mapping[str, frozenset[str]] = {
+    "AlmostConstantColumnsCount": frozenset(),
+    "AlmostDuplicatedColumnsCount": frozenset(),
+    "CategoryCount": frozenset({"category", "categories"}),
+    "ConstantColumnsCount": frozenset(),
+    "DatasetMissingValueCount": frozenset(),
+    "DriftedColumnsCount": frozenset(
+        {"drift_share", "method", "cat_method", "num_method", "threshold"}
+    ),
+    "DuplicatedColumnsCount": frozenset(),
+    "DuplicatedRowCount": frozenset(),
+    "EmptyColumnsCount": frozenset(),
+    "EmptyRowsCount": frozenset(),
+    "InListValueCount": frozenset({"values"}),
+    "InRangeValueCount": frozenset({"left", "right"}),
+    "MeanValue": frozenset(),
+    "MissingValueCount": frozenset(),
+    "OutListValueCount": frozenset({"values"}),
+    "OutRangeValueCount": frozenset({"left", "right"}),
+    "StdValue": frozenset(),
+    "ValueDrift": frozenset({"method", "threshold"}),
+}
+"""Evidently metrics that a manifest may name, with their options. Left out are those whose value is
+a value of the data (extrema, quantiles, rare categories) and those that need outcomes, for which
+there are checks that wait until outcomes have arrived."""
+
+EVIDENTLY_WHOLE_TABLE = frozenset(
+    {
+        "AlmostConstantColumnsCount",
+        "AlmostDuplicatedColumnsCount",
+        "ConstantColumnsCount",
+        "DatasetMissingValueCount",
+        "DriftedColumnsCount",
+        "DuplicatedColumnsCount",
+        "DuplicatedRowCount",
+        "EmptyColumnsCount",
+        "EmptyRowsCount",
+    }
+)
+"""Those that look at all features instead of one column."""
+
+
+class EvidentlyMetric(Manifest):
+    """A metric of Evidently, by its name there, with the limits that the organisation sets."""
+
+    metric: str
+    column: ColumnName | None = None
+    """Column of the scoring log; left out for metrics of the whole table."""
+    options: dict[str, str | bool | int | float | list[str | int | float]] = {}
+    part: Literal["value", "count", "share"] = "value"
+    """Which number the limits are for, where the metric has a count and a share; ``value`` is the
+    share there."""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> EvidentlyMetric:
+        options = EVIDENTLY_METRICS.get(self.metric)
+        if options is None:
+            raise ValueError(
+                f"metric: {self.metric!r} is none of {', '.join(sorted(EVIDENTLY_METRICS))}"
+            )
+        unknown = sorted(set(self.options) - options)
+        if unknown:
+            raise ValueError(
+                f"options: {self.metric} has no {', '.join(unknown)}; it has "
+                f"{', '.join(sorted(options)) or 'none'}"
+            )
+        whole = self.metric in EVIDENTLY_WHOLE_TABLE
+        if whole is (self.column is not None):
+            needs = "looks at all features and takes no" if whole else "needs a"
+            raise ValueError(f"column: {self.metric} {needs} column")
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("at_least or at_most: without a limit nothing can be found")
+        return self
+
+
 class RetrainPolicy(Manifest):
     """Planned changes (Annex IV no. 2(f))."""
 
@@ -286,6 +364,8 @@ class Model(Manifest):
     base_models: list[str] = []
     tools: list[str] = []
     metrics: list[Metric] = []
+    evidently: list[EvidentlyMetric] = []
+    """Metrics that are computed every night on a seeded sample of the scoring log."""
     retrain_policy: RetrainPolicy | None = None
     design: list[DesignDecision] = []
     standards: list[str] = []
