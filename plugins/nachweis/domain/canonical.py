@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import rfc8785
 
 from nachweis.domain.errors import NachweisError
 
 _LARGEST_EXACT_INTEGER = 2**53
 SIGNIFICANT_DIGITS = 9
+
+_INTRICATE = re.compile(rb"\\|[:\[,]-?[0-9]*(?:[.eE]|[0-9]{16})")
+"""What may be written in more than one way; strings that look like it only cost time."""
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def canonical_bytes(document: Any) -> bytes:
@@ -77,28 +84,16 @@ def parse_canonical(content: bytes) -> Any:
     Raises:
         NachweisError: If it is not JSON, or not in canonical form.
     """
-    plain = content.isascii()
-
-    def integer(text: str) -> int:
-        nonlocal plain
-        plain = plain and len(text) < len(str(_LARGEST_EXACT_INTEGER))
-        return int(text)
-
-    def number(text: str) -> float:
-        nonlocal plain
-        plain = False
-        return float(text)
-
     try:
-        document = json.loads(content, parse_int=integer, parse_float=number)
-        if plain:
-            # Without fractions, large integers and characters beyond ASCII, the two forms are one;
-            # the standard library is many times faster. A key given twice would come out shorter.
-            written = json.dumps(
-                document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            ).encode()
+        if content.isascii() and _INTRICATE.search(content) is None:
+            # Without escapes, fractions, large integers and characters beyond ASCII, sorted and
+            # compact is all that the form asks for, and a fast library can do it. A key that is
+            # given twice would come out shorter.
+            document = _DECODER.decode(content)
+            written = _ENCODER.encode(document)
         else:
-            written = canonical_bytes(parse(content))
+            document = parse(content)
+            written = canonical_bytes(document)
     except (ValueError, RecursionError) as error:
         raise NachweisError(f"not JSON ({type(error).__name__})") from error
     if written != content:

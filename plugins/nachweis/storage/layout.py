@@ -65,6 +65,11 @@ _TEMPLATES: Mapping[Kind, str] = {
     Kind.TEXT: "texts/{ref}.json",
 }
 
+_BY_FOLDER: Mapping[str, list[Kind]] = {
+    folder: [kind for kind in Kind if _TEMPLATES[kind].partition("/")[0] == folder]
+    for folder in {template.partition("/")[0] for template in _TEMPLATES.values()}
+}
+
 _PARTS: Mapping[str, str] = {
     "aa": r"[0-9a-f]{2}",
     "digest": r"[0-9a-f]{64}",
@@ -148,7 +153,7 @@ def locate(key: str) -> Location:
     Raises:
         StoreError: If no template of this layout gives this key.
     """
-    for kind in Kind:
+    for kind in _BY_FOLDER.get(key.partition("/")[0], ()):
         match = _pattern(kind).fullmatch(key)
         if match is None:
             continue

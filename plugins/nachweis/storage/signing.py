@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from nachweis.domain.canonical import canonical_bytes, parse_canonical
 from nachweis.domain.errors import IntegrityError, NachweisError, SettingsError
@@ -50,6 +51,7 @@ SCHEMES = ("awskms", "file2", "hsm", "hv")
 """Kinds of signer that ``NACHWEIS_SIGNER`` may name."""
 
 KEY_FILE = "ledger.pem"
+_ENVELOPE: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 WRONG_SIGNATURE = "a signature of a known key does not verify"
 
 
@@ -299,7 +301,7 @@ def open_signed(content: bytes) -> Opened:
     if len(content) > LARGEST_ENVELOPE:
         raise IntegrityError("a signed envelope is larger than allowed")
     try:
-        envelope = json.loads(content)
+        envelope = _ENVELOPE.decode(content)
         signed = [(str(one["keyid"]), str(one["sig"])) for one in envelope["signatures"]]
         if content != _written(str(envelope["payload"]), str(envelope["payloadType"]), signed):
             raise ValueError("not the canonical form of an envelope")
