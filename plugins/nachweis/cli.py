@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from nachweis import __version__, registry
+from nachweis import __version__, cli_approvals, registry
 from nachweis.cli_correct import correct
 from nachweis.cli_evidence import doctor, iam, key_app, pack, verify
 from nachweis.cli_export import export
@@ -51,6 +51,7 @@ app.command()(doctor)
 app.command()(iam)
 app.command()(pack)
 app.command()(export)
+cli_approvals.register(app)
 finding_app.command("waive")(waive)
 
 out = Console(highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from nachweis.domain.errors import StoreError
 
 LEDGER = "ledger/"
 CHECKPOINTS = "checkpoints/"
+APPROVALS = "approvals/"
 SELF_TEST = "self-test/"
 """Scratch prefix of the store's self-test; its small locked objects are evidence of nothing."""
 LARGEST_SEQUENCE = 9_999_999_999
@@ -243,6 +244,11 @@ def approval(target: str, identifier: str, version: int, event: int) -> str:
         version=_numbered(version, LARGEST_VERSION, "version"),
         event=_numbered(event, LARGEST_VERSION, "event"),
     )
+
+
+def approvals_prefix(target: str, identifier: str, version: int) -> str:
+    """Prefix of all events in the approval of a version."""
+    return approval(target, identifier, version, 1).rsplit("/", 1)[0] + "/"
 
 
 def incident(identifier: str, event: int) -> str:

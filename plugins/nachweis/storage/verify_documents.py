@@ -288,6 +288,11 @@ class Documents:
                 self.remarks.notice(
                     Remark.NOT_CITED, key, "No signed statement cites the object: a run broke off."
                 )
+        for key, _ in self.inventory.of(Kind.APPROVAL):
+            if key not in self.cited:
+                self.remarks.notice(
+                    Remark.NOT_CITED, key, "No entry cites the event: it was never signed."
+                )
         for key, location in self.inventory.of(Kind.RECORD_RENDERING, Kind.DOSSIER_RENDERING):
             if key not in self.cited:
                 parts = location.parts

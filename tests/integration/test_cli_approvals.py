@@ -1,0 +1,94 @@
+"""Approving from the command line, as three people and a newcomer meet it, over a real store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nachweis.domain.errors import NachweisError
+from nachweis.pipeline.approvals import decide
+from nachweis.storage.embedded import EmbeddedStore
+from tests.integration.night_support import FIRST, Place, command, place
+
+pytestmark = pytest.mark.store
+
+ROLES = [
+    {"id": "owner", "title": {"en": "Head of marketing"}},
+    {"id": "engineer", "title": {"en": "Engineering"}, "kind": "engineer"},
+    {"id": "dpo", "title": {"en": "Data protection officer"}, "kind": "dpo"},
+]
+ANN, BO, CAY = ("--actor", "Ann Author"), ("--actor", "Bo Owner"), ("--actor", "Cay Adviser")
+
+
+@pytest.fixture(scope="module")
+def here(
+    tmp_path_factory: pytest.TempPathFactory, embedded_store: EmbeddedStore
+) -> Iterator[Place]:
+    """A world with three roles and one signed night."""
+    with place(tmp_path_factory.mktemp("approvals"), embedded_store) as found:
+        found.change("manifests/organisation.yaml", roles=ROLES)
+        found.change("manifests/activities/marketing.yaml", author="engineer")
+        found.run(FIRST)
+        yield found
+
+
+def test_a_newcomer_is_told_what_there_is_and_what_to_do_next(here: Place) -> None:
+    code, out, _ = command("approvals", "marketing")
+    assert (code, out) == (0, "record/marketing version 1: not submitted.\n")
+    code, _, err = command("approve", "marketing", "--role", "owner")
+    assert code == 2
+    assert "record/marketing version 1: not submitted yet" in err
+    assert "What to do: submit it first: nachweis submit" in err
+    code, _, err = command("submit", "marketin", "--role", "engineer")
+    assert code == 2
+    assert 'did you mean "marketing"?' in err
+    assert "Valid names: dossier/propensity, record/marketing" in err
+    code, _, err = command("advise", "marketing", "maybe", "--role", "dpo")
+    assert code == 2
+    assert "Valid names: agree, object" in err
+
+
+def test_three_people_bring_a_model_to_its_approval(here: Place) -> None:
+    code, out, err = command("submit", "propensity", "--role", "engineer", *ANN)
+    assert code == 0, err
+    assert "signed as ledger entry" in out
+    assert "dossier/propensity version 1: submitted" in out
+    code, _, err = command("approve", "propensity", "--role", "owner", *ANN)
+    assert code == 2
+    assert "who submitted a version cannot approve it" in err
+    why = "The features are <b>not</b> explained. [red]x[/red]"
+    assert command("advise", "propensity", "object", "--role", "dpo", "--reason", why, *CAY)[0] == 0
+    code, _, err = command("approve", "propensity", "--role", "owner", *BO)
+    contradicted = "contradicts" in err
+    assert code == 2
+    assert contradicted or "the data protection officer objects" in err
+    code, out, _ = command("approvals", "propensity")
+    assert why in out
+    assert "Cay Adviser" not in out
+    code, out, _ = command("approvals", "propensity", "--names", "--json")
+    listed = json.loads(out)
+    assert [item["who"] for item in listed["events"]] == ["Ann Author", "Cay Adviser"]
+    assert listed["standing"] == "objected"
+    assert (
+        command("reject", "propensity", "--role", "owner", "--reason", "As advised.", *BO)[0] == 0
+    )
+    assert command("verify")[0] == 0
+
+
+def test_of_two_who_submit_at_once_over_a_real_store_one_counts(here: Place) -> None:
+    def attempt(number: int) -> bool:
+        try:
+            decide(here.settings, "marketing", "submitted", role="engineer", actor=f"P{number}")
+        except NachweisError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(attempt, range(4))).count(True) == 1
+    listed = json.loads(command("approvals", "marketing", "--json")[1])
+    assert [item["counts"] for item in listed["events"]].count(True) == 1
+    report = here.verify().report
+    assert report.problems == ()
