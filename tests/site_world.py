@@ -289,7 +289,14 @@ def filled_world(text: str = "a text", uri: str = "https://example.org/doc") -> 
                 {**activity, "id": "processor", "capacity": "processor"}
             ),
         },
-        "models": {"an-id": Model.model_validate(filled(Model, text, uri, stage="deployed"))},
+        "models": {
+            "an-id": Model.model_validate(
+                filled(
+                    Model, text, uri, stage="deployed",
+                    evidently=[{"metric": "MeanValue", "column": text[:200], "at_most": 0.5}],
+                )
+            )
+        },
         "data_sets": {
             "an-id": DataSet.model_validate(
                 {
