@@ -14,6 +14,8 @@ from nachweis.domain.record import (
     Document,
     Evidence,
     Record,
+    RecordField,
+    Section,
     Statement,
     VersionRef,
 )
@@ -61,6 +63,7 @@ class SignedStore:
         status: str = "active",
         supersedes: str | None = None,
         sign: bool = True,
+        clients: tuple[str, ...] = (),
         statement_change: dict[str, Any] | None = None,
     ) -> tuple[Statement, Appended | None]:
         """Write and sign one attempt of a night; a changed status makes a new version."""
@@ -84,11 +87,11 @@ class SignedStore:
         record = Record(
             id=activity,
             title={"en": "Newsletter"},
-            capacity="controller",
+            capacity="processor" if clients else "controller",
             status=status,
             languages=("en",),
             controlling_language="en",
-            sections=(),
+            sections=(_clients(clients),) if clients else (),
         )
         number = self.versions.get(record.digest(), len(self.versions) + 1)
         new = record.digest() not in self.signed
@@ -140,6 +143,14 @@ class SignedStore:
             return statement, None
         self.signed.add(record.digest())
         return statement, self.ledger.append_night(name, statement)
+
+
+def _clients(clients: tuple[str, ...]) -> Section:
+    fields = tuple(
+        RecordField(id=f"clients/{name}", label="role.controller", value=name, origin="declared")
+        for name in clients
+    )
+    return Section(id="art30-2-a", label="a30.2a", fields=fields)
 
 
 def signed_store(records: ObjectStore, key: Any, **more: Any) -> SignedStore:
