@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from nachweis.domain.canonical import digest_bytes
@@ -28,6 +29,7 @@ _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
 _UNBROKEN = 24
 _LONGEST_TITLE = 500
 """Titles become bookmarks and metadata, which the format bounds."""
+_LONGEST_RUNNING = 80
 _ROUNDS = 3
 _NOT_SHOWN = re.compile(r'the text `"(.*?)"` could not be displayed', re.DOTALL)
 _ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}")
@@ -175,7 +177,7 @@ class _Document:
         made = {
             "lang": words.language,
             "title": harmless(f"{heading} – {kicker}" if not self.register else kicker),
-            "running": harmless(heading),
+            "running": harmless(shorten(heading, _LONGEST_RUNNING, placeholder="…")),
             "kicker": "Nachweis" if self.register else kicker,
             "kicker_short": words.label("doc.lifecycle" if dossier else "doc.ropa"),
             "heading": breakable(harmless(heading)),
