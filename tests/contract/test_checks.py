@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def test_an_example_gives_its_outcome(check: type[Check], example: Example) -> N
     found = run_example(check, example)
     told = [f"{finding.column}: {finding.outcome} {finding.explanation}" for finding in found]
     assert worst_outcome(found) is example.outcome, told
+
+
+CARRIED = [(check, example) for check, example in EXAMPLES if check.carries_over]
+
+
+@pytest.mark.parametrize(("check", "example"), CARRIED, ids=name)
+def test_what_is_carried_over_does_not_depend_on_the_night(
+    check: type[Check], example: Example
+) -> None:
+    night = (dt.date.fromisoformat(example.night) + dt.timedelta(days=5)).isoformat()
+    assert run_example(check, replace(example, night=night)) == run_example(check, example)
 
 
 @pytest.mark.parametrize(("check", "example"), EXAMPLES, ids=name)

@@ -246,7 +246,9 @@ def _outcomes(result: Mapping[str, Any]) -> str:
     if result.get("failed"):
         return "did not run"
     counts: Mapping[str, int] = result["counts"]
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no checks"
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no checks"
+    carried = result.get("carried")
+    return f"{said} ({carried} carried over: nothing changed)" if carried else said
 
 
 def _blind(blind: Iterable[str]) -> str:

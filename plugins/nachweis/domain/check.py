@@ -760,6 +760,9 @@ class Check(ABC):
     examples: ClassVar[tuple[Example, ...]]
     params: ClassVar[tuple[Param, ...]] = ()
     waivable: ClassVar[bool] = True
+    carries_over: ClassVar[bool] = False
+    """Whether findings depend on nothing but whole data sets and declarations, not on the night, so
+    that they can count again while these are unchanged."""
     model_kinds: ClassVar[frozenset[ModelKind]] = frozenset(ModelKind)
     data_set_roles: ClassVar[frozenset[DataSetRole]] = frozenset(DataSetRole)
     aliases: ClassVar[tuple[str, ...]] = ()

@@ -144,6 +144,10 @@ class Finding(BaseModel):
     expected_by_event: str | None = Field(
         default=None, description="id of the declared event that lowers this finding to info"
     )
+    carried_from: str | None = Field(
+        default=None,
+        description="night that observed this, where nothing it was made from has changed since",
+    )
 
     @property
     def key(self) -> str:

@@ -139,6 +139,11 @@ def _section(check: type[Check]) -> list[str]:
         f"{'can' if check.waivable else 'cannot'} be waived",
         f"- Controls: {', '.join(check.controls)}",
     ]
+    if check.carries_over:
+        lines.append(
+            "- Runs again after a week, or as soon as data, declarations, served versions or code "
+            "change; in between its findings are carried over, each with the night it is from"
+        )
     if check.needs:
         lines.append(f"- Needs: {'; '.join(need.declare for need in check.needs)}")
     if check.params:

@@ -26,6 +26,7 @@ from nachweis.engines.artefacts import FileReader
 from nachweis.engines.versions import UNPINNED
 from nachweis.pipeline import publish as publishing
 from nachweis.pipeline.archive import Archive, open_archive
+from nachweis.pipeline.carry import carry_over
 from nachweis.pipeline.context import NightContext, open_context, software
 from nachweis.pipeline.examples import replay
 from nachweis.pipeline.judge import judge, plan_subject
@@ -158,6 +159,7 @@ def observe_subject(
     *,
     checks: Sequence[type[Check]] | None = None,
     archive: Archive | None = None,
+    carry: Archive | None = None,
 ) -> Observed:
     """Observe and judge one subject; nothing is stored.
 
@@ -166,6 +168,7 @@ def observe_subject(
         subject: The data set or model.
         checks: Default is all applicable ones.
         archive: The signed past, for checks that look back.
+        carry: The signed past from which findings of unchanged inputs may be carried over.
 
     Returns:
         Findings with exact numbers, before small counts are suppressed.
@@ -182,7 +185,11 @@ def observe_subject(
         return past.past_findings(str(subject), check_id, night.date, _LOOK_BACK)
 
     model = world.models.get(subject.id) if subject.kind is SubjectKind.MODEL else None
+    read = planned.data_sets
+    carried: list[Finding] = []
     with context.tables() as tables:
+        if carry is not None:
+            planned, carried = carry_over(context, carry, planned, tables.versions)
         seen = observe(
             tables,
             planned.requests,
@@ -202,10 +209,12 @@ def observe_subject(
         }
         queries = {label: tables.log.count(label) for label in tables.log.sources()}
         own = [subject.id] if subject.kind is SubjectKind.DATA_SET else []
-        versions = dict(tables.versions(planned.data_sets or own))
+        versions = dict(tables.versions(read or own))
     incomplete = {reason for one in seen.values() for reason in one.retriable()}
     return Observed(
-        judge(world, subject, night, planned, seen),
+        sorted(
+            [*judge(world, subject, night, planned, seen), *carried], key=lambda found: found.key
+        ),
         windows,
         queries,
         versions,
@@ -226,13 +235,15 @@ def run_subject(
 
     Returns:
         ``subject``, ``evidence`` (digest, or null if the leak gate held it back), ``counts`` per
-        outcome, ``failed`` (why there is no evidence, or null) and ``seconds``.
+        outcome, ``carried`` (how many findings are of an earlier night), ``failed`` (why there is
+        no evidence, or null) and ``seconds``.
     """
     started = time.monotonic()
     context = open_context(night)
     kind, _, key = subject.partition("/")
     about = Subject(kind=SubjectKind(kind), id=key)
-    observed = observe_subject(context, about)
+    past = open_archive(context.settings)
+    observed = observe_subject(context, about, archive=past, carry=past)
     findings = seal_findings([_unless_blind(f, blind) for f in observed.findings])
     evidence = Evidence(
         night=str(context.night),
@@ -247,6 +258,7 @@ def run_subject(
         "subject": subject,
         "evidence": None,
         "counts": _counts(findings),
+        "carried": sum(finding.carried_from is not None for finding in findings),
         "failed": None,
         "blocked": None,
         "incomplete": "; ".join(observed.incomplete[:3]) or None,

@@ -81,6 +81,7 @@ class FeaturesMinimal(Check):
     subject = SubjectKind.MODEL
     model_kinds = frozenset({ModelKind.BINARY, ModelKind.MULTICLASS, ModelKind.REGRESSION})
     controls = ("DATA-MIN",)
+    carries_over = True
     needs = (Needs.FEATURES, Needs.TRAINING_LABEL)
     params = (
         Param(

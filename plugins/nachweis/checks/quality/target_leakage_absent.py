@@ -81,6 +81,7 @@ class TargetLeakageAbsent(Check):
     lifecycle = Lifecycle.STABLE
     subject = SubjectKind.MODEL
     controls = ("DATA-QUALITY", "SEPARATION")
+    carries_over = True
     needs = (Needs.TRAINING_LABEL,)
     model_kinds = frozenset({ModelKind.BINARY, ModelKind.MULTICLASS, ModelKind.UPLIFT})
     params = (

@@ -56,6 +56,7 @@ class NearDuplicateFloodsAbsent(Check):
     subject = SubjectKind.DATA_SET
     data_set_roles = frozenset({DataSetRole.TRAINING})
     controls = ("POISONING",)
+    carries_over = True
     needs = (Needs.TRAINING_FEATURES,)
     params = (
         Param(

@@ -75,6 +75,7 @@ class TrainingLabelsFreeOfFlips(Check):
     subject = SubjectKind.DATA_SET
     data_set_roles = frozenset({DataSetRole.TRAINING})
     controls = ("POISONING", "DATA-QUALITY")
+    carries_over = True
     needs = (Needs.LABEL, Needs.TRAINING_FEATURES)
     params = (
         Param(

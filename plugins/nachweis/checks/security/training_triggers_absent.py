@@ -74,6 +74,7 @@ class TrainingTriggersAbsent(Check):
     subject = SubjectKind.DATA_SET
     data_set_roles = frozenset({DataSetRole.TRAINING})
     controls = ("POISONING",)
+    carries_over = True
     needs = (Needs.LABEL, Needs.TRAINING_FEATURES)
     params = (
         Param(
