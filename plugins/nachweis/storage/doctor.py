@@ -9,100 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from nachweis.domain.errors import StoreError
 from nachweis.settings import Settings
 from nachweis.storage import embedded
 from nachweis.storage.bootstrap import LOCKED, ROLES, bucket_policy, on_loopback, speaks_tls
+from nachweis.storage.doctor_probe import Diagnosis, Probe, Status, answer
 from nachweis.storage.s3 import BucketRole, anchor_access, bucket_name, writer_access
-from nachweis.storage.s3_client import (
-    Patience,
-    StoreAccess,
-    client,
-    code_of,
-    failures,
-    is_transient,
-    translate,
-)
+from nachweis.storage.s3_client import StoreAccess, client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Status = Literal["in order", "missing", "advice", "unknown", "not supported"]
-_UNSET = frozenset(
-    {
-        "NoSuchBucketPolicy",
-        "NoSuchPublicAccessBlockConfiguration",
-        "NoSuchLifecycleConfiguration",
-        "ObjectLockConfigurationNotFoundError",
-        "ReplicationConfigurationNotFoundError",
-        "ServerSideEncryptionConfigurationNotFoundError",
-    }
-)
-"""Answers that mean: this was never set."""
 _EXISTS, _VERSIONS = "exists", "versions are kept"
 _NEEDED_FOR_RIGHTS = frozenset({_EXISTS, _VERSIONS})
 """Without these, asking for rights could change something."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One setting and what was found.
-
-    Attributes:
-        bucket: The bucket.
-        setting: What was looked at.
-        status: How it stands.
-        found: What the store said.
-        remedy: The exact call that sets it; empty where there is nothing to do.
-    """
-
-    bucket: str
-    setting: str
-    status: Status
-    found: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """All probes of a store.
-
-    Attributes:
-        demonstration: Whether this is the embedded store, which is for demonstrations only.
-        probes: What was looked at.
-    """
-
-    demonstration: bool
-    probes: tuple[Probe, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing that evidence needs is missing."""
-        return not any(probe.status == "missing" for probe in self.probes)
-
-    def text(self) -> str:
-        """The diagnosis for a person at a terminal."""
-        lines = []
-        if self.demonstration:
-            lines.append(
-                "DEMONSTRATION: the embedded store. Its inner ports have no login, so whoever uses "
-                "this machine can get round every setting below."
-            )
-        for probe in self.probes:
-            lines.append(f"{probe.status:<13}  {probe.bucket}  {probe.setting}: {probe.found}")
-            if probe.remedy:
-                lines.append(f"{'':<13}  to do: {probe.remedy}")
-        missing = sum(probe.status == "missing" for probe in self.probes)
-        unknown = sum(probe.status == "unknown" for probe in self.probes)
-        lines.append(f"{missing} missing, {unknown} unknown, {len(self.probes)} looked at")
-        return "\n".join(lines)
-
-    def document(self) -> dict[str, Any]:
-        """The diagnosis as JSON-able data."""
-        probes = [{name: getattr(probe, name) for name in Probe.__slots__} for probe in self.probes]
-        return {"demonstration": self.demonstration, "ok": self.ok, "probes": probes}
 
 
 def diagnose(settings: Settings, *, administrator: StoreAccess | None = None) -> Diagnosis:
@@ -361,7 +282,7 @@ class _Bucket:
         advice: str = "",
     ) -> bool:
         """Ask for one setting; False if it is not in order."""
-        status, found = _answer(question, judge)
+        status, found = answer(question, judge)
         remedy = advice
         if call:
             endpoint = self.settings.s3_endpoint
@@ -374,27 +295,6 @@ class _Bucket:
             remedy = ""
         self.probes.append(Probe(self.name, setting, status, found, remedy))
         return status == "in order"
-
-
-def _answer(
-    question: Callable[[], Any], judge: Callable[[Any], tuple[Status, str]]
-) -> tuple[Status, str]:
-    patience = Patience()
-    for attempt in range(patience.attempts):
-        try:
-            return judge(question())
-        except failures() as error:
-            code, status = code_of(error)
-            if code in _UNSET or status == 404:
-                return judge(None)
-            if status in (401, 403):
-                return "unknown", f"this identity may not read it ({code} {status})"
-            if status in (405, 409, 501):
-                return "not supported", f"the store does not know this setting ({code} {status})"
-            if not is_transient(error) or attempt + 1 == patience.attempts:
-                raise translate(error, "settings of the bucket") from error
-        patience.pause(attempt)
-    raise StoreError("unreachable: the last attempt returns or raises")
 
 
 def _listed(value: Any) -> list[str]:
@@ -433,7 +333,7 @@ def _rights(settings: Settings) -> list[Probe]:
     found = []
     for setting, (bucket, attempt) in attempts.items():
         role = "anchor" if setting.startswith("the anchor") else "writer"
-        status, said = _answer(attempt, lambda _: ("missing", "it can"))
+        status, said = answer(attempt, lambda _: ("missing", "it can"))
         if status == "unknown":
             status, said = "in order", "refused"
         remedy = f"give it the policy of `nachweis iam {role}` and no other"

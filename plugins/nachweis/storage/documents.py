@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import zlib
 from typing import Literal
 
 from nachweis.domain.errors import IntegrityError, StoreConflictError
@@ -52,7 +53,7 @@ def decode(key: str, body: bytes) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as stream:
             content = stream.read(LARGEST_DOCUMENT + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise IntegrityError(
             f"the object is not a gzip stream ({type(error).__name__})", where=key
         ) from error

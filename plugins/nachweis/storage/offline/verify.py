@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -149,7 +150,13 @@ class Box:
             if self.archive is not None:
                 return self.archive.read(name)
             return (self.path / PurePosixPath(name)).read_bytes()
-        except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError) as error:
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            zipfile.LargeZipFile,
+            RuntimeError,
+            zlib.error,
+        ) as error:
             raise Wrong(f"the file cannot be read ({type(error).__name__})") from error
 
     def document(self, name: str) -> bytes:
@@ -160,7 +167,7 @@ class Box:
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
                 unpacked = stream.read(LARGEST_FILE + 1)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             raise Wrong(f"not a gzip file ({type(error).__name__})") from error
         if len(unpacked) > LARGEST_FILE:
             raise Wrong("the file unpacks to more than allowed")
