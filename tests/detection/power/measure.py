@@ -95,7 +95,7 @@ def seen(base: Base, defect: Defect, strength: float, seed: int, folder: Path) -
         rows = draw.rows(night)
         if number >= defect.before:
             defect.plant(rows, strength, rng_for(_PLANTING, seed, number))
-        draw.write(rows)
+        draw.write(rows, draw.needed(night, [defect.subject], [defect.kind]))
         found = draw.judge(night, [defect.subject], [defect.kind])
     return outcome_of(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,14 @@ class Judging:
             past = self._past.setdefault((str(finding.subject), finding.check), [])
             past.insert(0, _past_finding(night, finding))
         return found
+
+    def needed(
+        self, night: dt.date, subjects: Sequence[Subject], checks: Sequence[type[Check]]
+    ) -> set[str]:
+        """Data sets that checks look at."""
+        tonight = Night(night, self._world.organisation.timezone)
+        plans = [plan_subject(self._world, subject, tonight, checks) for subject in subjects]
+        return {data_set for plan in plans for data_set in plan.data_sets}
 
     def _asked(
         self, subject: Subject, checks: Sequence[type[Check]] | None
@@ -277,11 +285,15 @@ class Draw(Judging):
             "bought": bought,
         }
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: Rows, needed: Container[str] | None = None) -> None:
         """Write the rows of a night as the demo's files, or keep those in memory.
 
         Files of earlier nights go away: windows of this night do not reach them, and what earlier
         nights came to is looked back on through their findings.
+
+        Args:
+            rows: The rows.
+            needed: Data sets that will be looked at; None is all.
         """
         self.memory = rows.memory
         if rows.memory:
@@ -293,12 +305,14 @@ class Draw(Judging):
             ("propensity-outcomes", rows.night, rows.outcomes),
             ("propensity-training-increment", rows.night, rows.increment),
         ):
-            write_parquet(table(columns), self.folder / "data" / name / f"{day}.parquet")
+            if needed is None or name in needed:
+                write_parquet(table(columns), self.folder / "data" / name / f"{day}.parquet")
         for name, columns in (
             ("propensity-reference", rows.reference),
             ("propensity-training", rows.training),
         ):
-            write_parquet(table(columns), self.folder / "data" / f"{name}.parquet")
+            if needed is None or name in needed:
+                write_parquet(table(columns), self.folder / "data" / f"{name}.parquet")
 
 
 def _unchanging(request: Request) -> bool:
