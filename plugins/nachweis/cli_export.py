@@ -22,10 +22,16 @@ def export(
         ),
     ],
     name: Annotated[
-        str, typer.Option("--format", help="An unknown name lists those that fit.")
-    ] = "json",
+        str | None,
+        typer.Option(
+            "--format", help="Default: json, with --for xlsx. An unknown name lists those that fit."
+        ),
+    ] = None,
     authority: Annotated[
-        str, typer.Option("--for", help="Country whose authority's layout is wanted, e.g. DK.")
+        str,
+        typer.Option(
+            "--for", help="Country of an authority, e.g. DK: its layout, and who approved, by name."
+        ),
     ] = "",
     lang: Annotated[
         str | None,
@@ -52,8 +58,9 @@ def export(
     from nachweis.cli import _resolved
     from nachweis.pipeline.export import export as run
 
+    wanted = name or ("xlsx" if authority else "json")
     made = run(
-        _resolved(), target, name, layout=authority, language=lang, night=night, version=version
+        _resolved(), target, wanted, layout=authority, language=lang, night=night, version=version
     )
     _write(folder / made.name if to is None or to.is_dir() else to, made.content)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import openpyxl
+import pypdfium2
 import pytest
 
 from nachweis.pages.exports import formats
@@ -16,6 +19,10 @@ from tests.integration.night_support import FIRST, SECOND, Place, command, place
 
 pytestmark = pytest.mark.store
 
+ROLES = [
+    {"id": "owner", "title": {"en": "Head of marketing"}},
+    {"id": "engineer", "title": {"en": "Engineering"}, "kind": "engineer"},
+]
 RECORD, DOSSIER = "records/marketing/v000001", "dossiers/propensity/v000001"
 
 
@@ -24,7 +31,8 @@ def here(
     tmp_path_factory: pytest.TempPathFactory, embedded_store: EmbeddedStore
 ) -> Iterator[Place]:
     with place(tmp_path_factory.mktemp("exports"), embedded_store) as found:
-        found.change("manifests/organisation.yaml", languages=["de", "en"])
+        found.change("manifests/organisation.yaml", languages=["de", "en"], roles=ROLES)
+        found.change("manifests/activities/marketing.yaml", author="engineer")
         yield found
 
 
@@ -115,13 +123,44 @@ def test_an_authoritys_layout_goes_into_a_file_and_never_into_the_store(
     assert here.keys() == before
 
 
+def _cells(content: bytes) -> str:
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    return "\n".join(
+        str(cell.value)
+        for sheet in book.worksheets
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.value
+    )
+
+
+def test_only_an_export_for_an_authority_names_who_decided(
+    here: Place, stored: dict[str, bytes], tmp_path: Path
+) -> None:
+    signed = command("submit", "marketing", "--role", "engineer", "--actor", "Ann Author")
+    assert signed[0] == 0, signed[2]
+    named = _export("register", "--for", "DE", "--lang", "de", "--out", str(tmp_path / "a.xlsx"))
+    assert "Ann Author" in _cells(named) and "vorgelegt" in _cells(named)
+    page = _export("marketing", "--format", "pdf", "--for", "DE", "--out", str(tmp_path / "b.pdf"))
+    said = "".join(p.get_textpage().get_text_bounded() for p in pypdfium2.PdfDocument(page))
+    assert "Ann Author" in said
+    for name in ("xlsx", "json", "csv", "html"):
+        plain = _export("marketing", "--format", name, "--out", str(tmp_path / name))
+        assert "Ann Author" not in (_cells(plain) if name == "xlsx" else plain.decode())
+    earlier = _export(
+        "register", "--for", "DE", "--night", FIRST, "--out", str(tmp_path / "c.xlsx")
+    )
+    assert "Ann Author" not in _cells(earlier), "nobody had decided on the day after that night"
+    assert not any(b"Ann Author" in content for content in here.everything().values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("marketin",), 'did you mean "marketing"?'),
         (("marketing", "--format", "pdff"), 'did you mean "pdf"?'),
         (("marketing", "--format", "model-card"), "a record cannot be written as model-card"),
-        (("marketing", "--format", "pdf", "--for", "DK"), "looks the same for every authority"),
+        (("marketing", "--format", "csv", "--for", "DK"), "looks the same for every authority"),
         (("register", "--format", "xlsx", "--for", "SE"), "DE, DK, FR, IE, UK"),
         (("marketing", "--lang", "da"), "not written in this language"),
         (("marketing", "--version", "7"), "there is no version 7"),

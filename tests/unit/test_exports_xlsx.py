@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
+from typing import get_args
 
 import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from nachweis.domain.approval import EventType
 from nachweis.domain.errors import ManifestError, NachweisError
-from nachweis.pages.exports import formats
+from nachweis.pages.exports import Decision, formats
 from nachweis.pages.exports._layout import layouts, load_layout
 from nachweis.pages.exports.xlsx import LONGEST_CELL
 from tests.export_world import bank, demo, hostile
@@ -132,3 +135,31 @@ def test_an_unknown_or_broken_layout_is_a_sentence(tmp_path: Path) -> None:
     (folder / "SE.yaml").write_text("name: {en: x}\nshape: circle\n", encoding="utf-8")
     with pytest.raises(NachweisError, match="cannot be used"):
         load_layout(tmp_path, "SE")
+
+
+def test_every_event_of_an_approval_has_words() -> None:
+    words = demo().words("da")
+    for event in ("submitted", "advice_agrees", "advice_objects", "approved", "rejected"):
+        words.label(f"export.event_{event}")
+    assert words.unknown == set()
+    assert {f"export.event_{event}" for event in get_args(EventType) if event != "advice"} <= set(
+        words.labels
+    )
+
+
+def test_names_are_told_to_an_authority_and_only_as_text() -> None:
+    source = demo().source("record", "newsletter", language="de", layout="DE")
+    urn = source.only.urn
+    decisions = {
+        urn: (
+            Decision("approved", "owner", "=cmd|Ann\u202e", "2026-11-21"),
+            Decision("submitted", "engineer", "", "2026-11-20"),
+        )
+    }
+    named = dataclasses.replace(source, decisions=decisions)
+    said = "\n".join(
+        text for sheet in _sheets(formats()["xlsx"].render(named)) for text in _texts(sheet)
+    )
+    assert "Name: =cmd|Ann\ufffd" in said
+    assert "21. November 2026" in said and "nicht mehr gespeichert" in said
+    assert formats()["csv"].render(named) == formats()["csv"].render(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,10 @@ from nachweis.domain.canonical import parse
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import VersionRef
-from nachweis.pages.exports import Format, Kind, Source, Version, by_name
+from nachweis.pages.exports import Decision, Format, Kind, Source, Version, by_name
 from nachweis.pages.words import Words, translations
+from nachweis.pipeline.actors import name_of
+from nachweis.pipeline.approval_history import history
 from nachweis.pipeline.archive import Archive, SignedAttempt, night_of, open_archive
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
@@ -69,6 +72,7 @@ def export(
     current = [item for item in archive.statement(attempt).versions if item.kind == "record"]
     kind, chosen = _chosen(known, current, target, version)
     made = by_name(name, kind)
+    authority = _layout(made, layout, settings)
     source = Source(
         kind=kind,
         versions=tuple(_version(archive, item, made, attempt) for item in chosen),
@@ -76,7 +80,10 @@ def export(
         templates=settings.templates,
         controls=world.controls.controls,
         organisation=json_of(world.organisation),
-        layout=_layout(made, layout, settings),
+        layout=authority,
+        decisions=_decisions(settings, archive, chosen, attempt if night else None)
+        if authority
+        else {},
     )
     return Exported(_file_name(made, source, attempt), made.render(source))
 
@@ -172,6 +179,34 @@ def _version(archive: Archive, item: _Known, made: Format, attempt: SignedAttemp
             remedy="choose the night with --night",
         )
     return version
+
+
+def _decisions(
+    settings: Settings, archive: Archive, chosen: list[_Known], attempt: SignedAttempt | None
+) -> dict[str, tuple[Decision, ...]]:
+    """Who decided about versions, with the names the directory holds today.
+
+    For a night in the past, decisions count that were signed up to the end of the next day.
+    """
+    from nachweis.storage.s3 import open_store
+
+    until = None
+    if attempt is not None:
+        end = dt.date.fromisoformat(attempt.night) + dt.timedelta(days=2)
+        until = dt.datetime.combine(end, dt.time.min, dt.UTC)
+    events = history(archive, until)
+    narratives = open_store(settings, "narratives")
+    found = {}
+    for item in chosen:
+        reference = item.reference
+        signed = events.get((reference.kind, reference.id), {}).get(reference.version, [])
+        urn = f"urn:nachweis:{reference.kind}:{reference.id}:v{reference.version}"
+        found[urn] = tuple(
+            Decision(one.event.word, one.event.role, name_of(narratives, one.event) or "", one.day)
+            for one in signed
+            if one.counts
+        )
+    return found
 
 
 def _words(settings: Settings, world: World, language: str | None) -> Words:

@@ -15,9 +15,9 @@ from functools import cache
 from types import MappingProxyType
 
 from nachweis.domain.errors import NachweisError, suggestion
-from nachweis.pages.exports._model import Format, Kind, Source, Version
+from nachweis.pages.exports._model import Decision, Format, Kind, Source, Version
 
-__all__ = ["Format", "Kind", "Source", "Version", "by_name", "formats", "renderings"]
+__all__ = ["Decision", "Format", "Kind", "Source", "Version", "by_name", "formats", "renderings"]
 
 
 @cache

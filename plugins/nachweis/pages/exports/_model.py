@@ -45,6 +45,23 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """One event in the approval of a version, as an authority is told.
+
+    Attributes:
+        word: What was done, for example ``advice_agrees``.
+        role: Role that acted.
+        name: Who acted; empty where the directory no longer holds it.
+        day: Day of signing, UTC.
+    """
+
+    word: str
+    role: str
+    name: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The input of a format: everything it may depend on.
 
@@ -55,7 +72,9 @@ class Source:
         templates: Folder ``templates/``.
         controls: Control id to control.
         organisation: The organisation as declared; empty where only a version is rendered.
-        layout: Country whose authority's layout is wanted; empty for the general one.
+        layout: Country of the authority it is for; empty for nobody in particular.
+        decisions: Name of a version to who decided about it; only in exports for an authority,
+            which are never stored, since names have to stay deletable.
     """
 
     kind: Kind
@@ -65,6 +84,7 @@ class Source:
     controls: Mapping[str, Control] = field(default_factory=dict)
     organisation: Mapping[str, Any] = field(default_factory=dict)
     layout: str = ""
+    decisions: Mapping[str, tuple[Decision, ...]] = field(default_factory=dict)
 
     @property
     def only(self) -> Version:
@@ -91,7 +111,7 @@ class Format:
         stored: Whether each new version gets it in its folder.
         nightly: Whether it shows a night's assessment and not the version alone.
         enriched: Whether it adds a night's measurements when it is given them.
-        layouts: Countries whose layout can be asked for.
+        layouts: Countries for whose authority it can be made.
     """
 
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nachweis.pages.exports._model import fields
+from nachweis.pages.exports._model import Decision, fields
 from nachweis.pages.render import (
     CODE_KEYS,
     FREE_KEYS,
@@ -110,6 +110,25 @@ def _scalar(value: Any, key: str, words: Words) -> Part:
     if key in CODE_KEYS:
         return {"t": "code", "s": harmless(str(value))}
     return text(words.value(value, key))
+
+
+def decided(decisions: Sequence[Decision], words: Words) -> Part:
+    """Who decided about a version, as a table."""
+    return {
+        "t": "table",
+        "head": [
+            harmless(words.label(f"export.{key}")) for key in ("event", "role", "name", "signed")
+        ],
+        "rows": [
+            [
+                text(words.label(f"export.event_{item.word}")),
+                text(item.role),
+                text(item.name or words.label("export.name_erased")),
+                text(words.date(item.day)),
+            ]
+            for item in decisions
+        ],
+    }
 
 
 def flat(value: Part, depth: int = 0) -> str:

@@ -16,8 +16,9 @@ from typing import Any
 from nachweis.domain.canonical import digest_bytes
 from nachweis.domain.errors import NachweisError
 from nachweis.pages.documents import LETTERS
+from nachweis.pages.exports._layout import layouts
 from nachweis.pages.exports._model import Format, Source, Version
-from nachweis.pages.exports._values import Part, part, resolved, table, text
+from nachweis.pages.exports._values import Part, decided, part, resolved, table, text
 from nachweis.pages.exports.json_document import FORMAT as JSON
 from nachweis.pages.exports.json_document import signed_bytes
 from nachweis.pages.render import harmless
@@ -327,6 +328,10 @@ class _Document:
             halves = f"{version.digest[:32]}\n{version.digest[32:]}"
             label = breakable(name) if self.register else words.label("export.digest")
             facts.append([label, {"t": "code", "s": halves}])
+            decisions = self.source.decisions.get(version.urn)
+            if decisions:
+                table_of = _printable(decided(decisions, words))
+                facts.append([words.label("export.decisions"), table_of])
         embedded = ", ".join(self.file_name(version) for version in self.source.versions)
         facts.append([words.label("export.embedded"), {"t": "code", "s": breakable(embedded)}])
         facts.append([words.label("export.verify"), {"t": "code", "s": "nachweis verify"}])
@@ -355,4 +360,5 @@ FORMAT = Format(
     render=_render,
     spoken=True,
     stored=True,
+    layouts=layouts,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from nachweis.pages.exports._layout import Column, Layout, cell, heading, layouts, load_layout
 from nachweis.pages.exports._model import Format, Source, Version
-from nachweis.pages.exports._values import resolved
+from nachweis.pages.exports._values import decided, flat, resolved
 from nachweis.pages.render import harmless
 from nachweis.pages.words import Words
 
@@ -220,6 +220,14 @@ class _Writer:
                 f"SHA-256 {version.digest}",
             )
             for version in self.source.versions
+        ]
+        rows += [
+            (
+                f"{words.label('export.decisions')}: {version.document['kind']}/{version.id}",
+                flat(decided(decisions, words)),
+            )
+            for version in self.source.versions
+            if (decisions := self.source.decisions.get(version.urn))
         ]
         for row, (label, said) in enumerate(rows, start=1):
             self._text(sheet, row, 0, label, self.further)
