@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from nachweis.domain.errors import IntegrityError, NachweisError
+from nachweis.domain.errors import IntegrityError, LeakError, NachweisError
+from nachweis.domain.manifest.common import DpoFunction
 from nachweis.pages import exports
 from nachweis.pages.exports import Source, by_name, formats, renderings
 from nachweis.pages.exports.csv_fields import inert
 from nachweis.pages.exports.json_document import schemas
+from nachweis.pages.exports.model_card import markdown
+from nachweis.pipeline.leaks import demand_clean_export
 from nachweis.settings import PACKAGE_ROOT
 from tests.export_world import bank, demo
 
@@ -104,11 +107,13 @@ def test_each_format_is_found_by_its_name_and_a_mistake_lists_them() -> None:
 
 
 def test_a_format_that_fails_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Source) -> bytes:
+    def broken(source: Source) -> bytes:
+        if source.words.language == "da":
+            raise ZeroDivisionError
         raise NachweisError("cannot be set")
 
-    known = formats()
-    failing = {**known, "pdf": dataclasses.replace(known["pdf"], render=broken)}
+    known = {key: made for key, made in formats().items() if key in {"csv", "xlsx", "dpv"}}
+    failing = {**known, "pdf": dataclasses.replace(formats()["pdf"], render=broken)}
     monkeypatch.setattr(exports, "formats", lambda: failing)
     found = dict(
         renderings(
@@ -118,3 +123,20 @@ def test_a_format_that_fails_leaves_the_others_alone(monkeypatch: pytest.MonkeyP
     failed = {name for name, content in found.items() if isinstance(content, NachweisError)}
     assert failed == {"record.en.pdf", "record.da.pdf"}
     assert {"record.en.csv", "record.da.xlsx", "record.jsonld"} <= set(found)
+
+
+@pytest.mark.parametrize("name", ["record.en.csv", "dossier.en.md", "record.jsonld"])
+def test_declared_contacts_may_leave_and_other_addresses_may_not(name: str) -> None:
+    world = demo().world
+    dpo = DpoFunction(function={"en": "DPO"}, email="data_office@musterhafen.example")
+    organisation = world.organisation.model_copy(update={"dpo": dpo})
+    world = world.model_copy(update={"organisation": organisation})
+
+    def written(address: str) -> bytes:
+        if name.endswith(".jsonld"):
+            return json.dumps({"dpv:hasContact": [address]}).encode()
+        return (markdown(address) if name.endswith(".md") else f"a,{address}").encode()
+
+    demand_clean_export(world, name, written(dpo.email), "x")
+    with pytest.raises(LeakError):
+        demand_clean_export(world, name, written("some_person@mail.example"), "x")

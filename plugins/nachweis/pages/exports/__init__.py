@@ -97,6 +97,8 @@ def renderings(sources: Mapping[str, Source]) -> Iterator[tuple[str, bytes | Nac
             return name, made.render(source)
         except NachweisError as error:
             return name, error
+        except Exception as error:  # noqa: BLE001 - a dropped file may fail in any way
+            return name, NachweisError(f"the format crashed ({type(error).__name__})", where=name)
 
     # The typesetter works outside the interpreter's lock: languages are set side by side.
     with ThreadPoolExecutor(max_workers=len(sources)) as pool:
