@@ -81,3 +81,11 @@ class ControlCatalogue(BaseModel):
     labels: Mapping[str, Mapping[str, str]] = {}
     techniques: Mapping[str, AttackTechnique] = {}
     injection_patterns: Mapping[str, InjectionPattern] = {}
+    regions: Mapping[str, Mapping[str, Any]] = {}
+    """Region of a store to the country it lies in."""
+    eea: Mapping[str, Any] = {}
+    """Countries to which no transfer in the sense of Chapter V GDPR takes place."""
+    duties: tuple[Mapping[str, Any], ...] = ()
+    """Duties of the AI Act: article, whom it binds, from which date."""
+    dpia: Mapping[str, Any] = {}
+    """When an impact assessment is due: criteria and national lists."""

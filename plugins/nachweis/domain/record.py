@@ -109,6 +109,37 @@ class EvidenceRef(BaseModel):
     """JSON pointer, for example ``/findings/3``."""
 
 
+class Pair(BaseModel):
+    """One declared value beside what was observed; counts, names, months, regions, roles.
+
+    Never a value about a person.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    """Name of the measurement or of the declared part."""
+    declared: str | int | float | bool | None
+    observed: str | int | float | bool | None
+    unit: str = ""
+    agrees: bool | None = None
+    """Whether the two agree; None where nothing could be observed."""
+
+
+class Comparison(BaseModel):
+    """One rule of evidence applied to one field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rule: str
+    """For example ``EV-RETAIN``; see ``docs/coverage.md``."""
+    verdict: Verdict
+    reason: str = ""
+    """Why nothing could be observed: part of the label key ``why.<reason>``."""
+    scope: str = ""
+    pairs: tuple[Pair, ...] = ()
+
+
 class FieldVerdict(BaseModel):
     """How one field stands tonight."""
 
@@ -126,6 +157,8 @@ class FieldVerdict(BaseModel):
     explanation: str = ""
     declared: str = ""
     observed: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+    """Every rule that speaks about the field, also those that nothing observed tonight."""
 
 
 class FindingView(BaseModel):
@@ -156,6 +189,8 @@ class Assessment(Document):
     """Outcome to number of findings."""
     contradicted: int
     blind: tuple[str, ...] = ()
+    derived: tuple[Section, ...] = ()
+    """What follows from declared facts and the catalogues of the night: duties, assessments."""
 
 
 class Evidence(Document):

@@ -22,6 +22,10 @@ LETTERS: Mapping[str, str] = {
 """Section id to the letter of Art. 30 or the number of Annex IV."""
 
 
+OBSERVED: Mapping[str, str] = {"robustness": "ai.accuracy_robustness"}
+"""Fields of an evidence report that nobody declares, and their labels."""
+
+
 def heading(document: Record | Dossier) -> str:
     """Label key of the kind of document."""
     if isinstance(document, Dossier):
@@ -34,7 +38,8 @@ def field_labels(document: Record | Dossier) -> dict[str, str]:
     sections = [*document.sections]
     if isinstance(document, Record):
         sections += document.further
-    return {field.id: field.label for section in sections for field in section.fields}
+    labels = {field.id: field.label for section in sections for field in section.fields}
+    return {**OBSERVED, **labels}
 
 
 def render_documents(

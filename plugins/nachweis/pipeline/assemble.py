@@ -17,17 +17,15 @@ from nachweis.domain.manifest import Activity, Model, Origin, Stage, World, json
 from nachweis.domain.manifest.dataset import DataSet
 from nachweis.domain.record import Dossier, Record, RecordField, Section
 
-_REVIEW_DEFAULT = "P12M"
 
-
-def _field(key: str, label: str, value: Any) -> RecordField:
-    """A declared field, or a visibly missing one."""
+def _field(key: str, label: str, value: Any, origin: Origin = Origin.DECLARED) -> RecordField:
+    """A declared (or derived) field, or a visibly missing one."""
     empty = value is None or value == [] or value == {} or value == ""
     return RecordField(
         id=key,
         label=label,
         value=None if empty else value,
-        origin=Origin.MISSING if empty else Origin.DECLARED,
+        origin=Origin.MISSING if empty else origin,
     )
 
 
@@ -197,7 +195,7 @@ def _sections(world: World, activity: Activity) -> tuple[Section, ...]:
                     "consequence",
                     "key_holder",
                 ),
-                _field("special_categories", "a30.1c_special", special),
+                _field("special_categories", "a30.1c_special", special, Origin.DERIVED),
             ),
         ),
         Section(
@@ -295,6 +293,7 @@ def _contact_permission(activity: Activity, world: World) -> list[RecordField]:
                     f"contact_permission/{purpose.id}",
                     "beyond.contact_permission",
                     {"purpose": purpose.text, "registers": registers},
+                    Origin.DERIVED,
                 )
             )
     return found
@@ -359,7 +358,7 @@ def _further(activity: Activity, world: World) -> tuple[Section, ...]:
             [_field("sovereignty", "field.sovereignty", _plain(activity.sovereignty))],
         ),
         ("links", "field.links", [_field("links", "field.links", _plain(activity.links))]),
-        ("meta", "field.meta", [_field("meta", "field.meta", _meta(activity))]),
+        ("meta", "field.meta", [_field("meta", "field.meta", _meta(world, activity))]),
     ]
     return tuple(
         Section(id=key, label=label, fields=tuple(fields))
@@ -368,12 +367,12 @@ def _further(activity: Activity, world: World) -> tuple[Section, ...]:
     )
 
 
-def _meta(activity: Activity) -> dict[str, Any]:
+def _meta(world: World, activity: Activity) -> dict[str, Any]:
     meta = _plain(activity.meta) or {}
     return {
         "owner": activity.owner,
         "status": activity.status.value,
-        "review_interval": activity.meta.review_interval or _REVIEW_DEFAULT,
+        "review_interval": activity.meta.review_interval or world.policy.review_interval,
         **meta,
     }
 
@@ -424,7 +423,7 @@ def assemble_dossier(world: World, model: Model, moment: dt.datetime) -> Dossier
         _one(
             "annex4-9",
             "annex4.9",
-            [_field("monitoring_plan", "annex4.9", _monitoring_plan(world, model))],
+            [_field("monitoring_plan", "annex4.9", _monitoring_plan(world, model), Origin.DERIVED)],
         ),
     )
     return Dossier(
@@ -474,7 +473,7 @@ def _general(world: World, model: Model, moment: dt.datetime) -> Section:
             _field("intended_purpose", "ai.intended_purpose", model.intended_purpose),
             _field("kind", "field.kind", {"kind": model.kind.value, "unit": model.unit}),
             _field("owner", "field.owner", model.owner),
-            _field("served_versions", "field.served_versions", served),
+            _field("served_versions", "field.served_versions", served, Origin.DERIVED),
             _field("ai_act", "ai.risk_class", _plain(model.ai_act)),
             _field("interfaces", "field.interfaces", list(model.interfaces)),
             _field("delivery", "field.delivery", list(model.delivery)),
@@ -598,7 +597,10 @@ def _declaration(model: Model) -> RecordField:
     """Annex IV no. 8 binds high-risk systems only."""
     high = model.ai_act is not None and model.ai_act.risk_class == "high"
     return _field(
-        "conformity", "annex4.8", None if high else {"not_applicable": "only high-risk AI systems"}
+        "conformity",
+        "annex4.8",
+        None if high else {"not_applicable": "only high-risk AI systems"},
+        Origin.DERIVED,
     )
 
 

@@ -1,206 +1,58 @@
-"""From findings to verdicts: states across nights, waivers, and each field's comparison."""
+"""From findings to verdicts: each field's comparison with what was observed."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from nachweis import registry
-from nachweis.domain.canonical import digest_bytes
-from nachweis.domain.finding import Finding, Outcome, worst_first
-from nachweis.domain.manifest import Activity, Model, Origin, Verdict, World
+from nachweis.domain.finding import Outcome, worst_first
+from nachweis.domain.manifest import Model, Origin, Verdict, World
 from nachweis.domain.manifest.governance import Attestation
 from nachweis.domain.night import Night
 from nachweis.domain.record import (
     Assessment,
+    Comparison,
     Dossier,
-    EvidenceRef,
     FieldVerdict,
     FindingView,
     Record,
     RecordField,
 )
+from nachweis.pipeline.comparisons import Rule, narrowed, pairs_of, rules_of, told, untested
+from nachweis.pipeline.outside import outside
+from nachweis.pipeline.states import (
+    Decision,
+    Earlier,
+    Located,
+    Tonight,
+    key_digest,
+    locate,
+    view,
+    waivable,
+)
+from nachweis.pipeline.subjects import (
+    SHOWN,
+    part_and_key,
+    subjects_of_dossier_field,
+    subjects_of_record_field,
+)
 
-State = str
-"""One of ``FindingState``, or an empty string for findings nobody has to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A finding and where its evidence stands."""
-
-    finding: Finding
-    evidence: EvidenceRef
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person said about an open finding, as signed in the ledger.
-
-    Attributes:
-        key: Key of the finding, or its digest.
-        state: What was said.
-        night: Night of the finding.
-    """
-
-    key: str
-    state: State
-    night: str
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """Finding keys open in the previous signed night, with the first night of each run."""
-
-    since: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Tonight:
-    """What a night's verdicts are made from.
-
-    Attributes:
-        world: All manifests.
-        night: The night.
-        findings: Subject to its located findings.
-        earlier: What was open in the night before.
-        decisions: Signed decisions, oldest first.
-        blind: Checks that are blind tonight.
-        unpinned: Data sets whose content no version names; nothing about them is confirmed.
-    """
-
-    world: World
-    night: Night
-    findings: Mapping[str, Sequence[Located]]
-    earlier: Earlier = Earlier({})
-    decisions: Sequence[Decision] = ()
-    blind: Sequence[str] = ()
-    unpinned: frozenset[str] = field(default_factory=frozenset)
-
-
-def waivable(check_id: str) -> bool:
-    """Whether a person may set a check's findings aside; unknown checks may not be."""
-    found = registry.checks().get(check_id)
-    return found is not None and found.waivable
-
-
-def key_digest(key: str) -> str:
-    """SHA-256 of a finding's key, which names it where the key itself cannot be written."""
-    return digest_bytes(key.encode("utf-8"))
-
-
-def locate(findings: Sequence[Finding], digest: str) -> list[Located]:
-    """Point each finding at its place in an evidence bundle."""
-    return [
-        Located(finding, EvidenceRef(digest=digest, pointer=f"/findings/{index}"))
-        for index, finding in enumerate(findings)
-    ]
-
-
-def view(located: Located, tonight: Tonight) -> FindingView:
-    """A finding with its state across nights.
-
-    Args:
-        located: The finding and its evidence.
-        tonight: The night with its waivers, decisions and what was open before.
-
-    Returns:
-        The view. A waived failure stays a failure and says so. What cannot be waived stays
-        ``new`` or ``acknowledged``, whatever a waiver or a person says.
-    """
-    finding, night = located.finding, tonight.night
-    state, waiver, since = "", None, None
-    if finding.is_open:
-        since = tonight.earlier.since.get(finding.key, str(night))
-        state = "new"
-        names = {finding.key, key_digest(finding.key)}
-        for decision in tonight.decisions:
-            if decision.key in names and since <= decision.night <= str(night):
-                state = decision.state
-        if waivable(finding.check):
-            waiver = _waiver(finding, tonight)
-            if waiver is not None and finding.outcome is Outcome.FAIL:
-                state = "waived"
-        elif state == "false_alarm":
-            state = "acknowledged"
-    elif finding.key in tonight.earlier.since:
-        state = "resolved"
-    return FindingView(
-        finding=finding, state=state, waiver=waiver, since=since, evidence=located.evidence
-    )
-
-
-def _waiver(finding: Finding, tonight: Tonight) -> str | None:
-    return next(
-        (
-            item.id
-            for item in tonight.world.waivers.values()
-            if item.check == finding.check
-            and item.subject == str(finding.subject)
-            and item.column in {None, finding.column}
-            and item.covers(tonight.night.date)
-        ),
-        None,
-    )
-
+__all__ = [
+    "Decision",
+    "Earlier",
+    "Located",
+    "Tonight",
+    "assess_dossier",
+    "assess_record",
+    "field_verdict",
+    "key_digest",
+    "locate",
+    "view",
+    "waivable",
+]
 
 # ----------------------------------------------------------------------------------- verdicts
-
-CONTRADICTING: Mapping[str, tuple[str, ...]] = {
-    "data_categories": ("schema_as_declared",),
-    "retention": ("retention_kept",),
-    "legal_basis": ("legal_basis_held_for_rows_used",),
-    "contact_permission": ("contact_permission_held_for_audience",),
-    "data": ("schema_as_declared", "training_data_meets_suite", "erased_subjects_absent"),
-    "group_comparison": (
-        "selection_rate_parity_held",
-        "error_rate_parity_held",
-        "groups_large_enough",
-    ),
-    "monitoring_plan": (
-        "feature_distribution_stable",
-        "prediction_distribution_stable",
-        "missing_share_stable",
-    ),
-}
-"""First part of a field's id to the checks that can support or contradict it."""
-
-
-def _part_and_key(field: RecordField) -> tuple[str, str]:
-    """First two parts of a field's id; a third one only numbers fields of one key."""
-    part, _, rest = field.id.partition("/")
-    return part, rest.partition("/")[0]
-
-
-def _subjects_of_record_field(field: RecordField, activity: Activity, world: World) -> set[str]:
-    """Data sets and models whose findings speak about a field of a record."""
-    part, key = _part_and_key(field)
-    if part == "data_categories":
-        category = next((c for c in activity.data_categories if c.id == key), None)
-        columns = category.columns if category else []
-        return {f"data_set/{reference.partition('.')[0]}" for reference in columns}
-    if part == "retention":
-        rule = next((r for r in activity.retention if r.id == key), None)
-        return {f"data_set/{item.name}" for item in rule.datasets} if rule else set()
-    purpose = next((p for p in activity.purposes if p.id == key), None)
-    if part == "contact_permission":
-        return {f"model/{model_id}" for model_id in purpose.models} if purpose else set()
-    if part == "legal_basis":
-        models = set(purpose.models) if purpose else set()
-        subjects = {f"model/{model_id}" for model_id in models}
-        for data_set in world.data_sets.values():
-            if data_set.permission is not None and data_set.permission.purpose == key:
-                subjects.add(f"data_set/{data_set.id}")
-        return subjects
-    return set()
-
-
-def _subjects_of_dossier_field(field: RecordField, model: Model) -> set[str]:
-    part, key = _part_and_key(field)
-    if part == "data":
-        return {f"data_set/{key}"} if key else set()
-    return {f"model/{model.id}"}
 
 
 def field_verdict(
@@ -208,18 +60,21 @@ def field_verdict(
     subjects: set[str],
     tonight: Tonight,
     attestations: Iterable[Attestation] = (),
+    besides: Sequence[Comparison] = (),
 ) -> FieldVerdict:
     """Compare one declared field with what was observed.
 
     ``confirmed`` needs at least one passing check and no other outcome among the checks that can
-    speak about the field for any of its subjects, and data whose version is known; anything looked
-    at only in part reads ``not_tested`` and says what was not.
+    speak about the field, the first of its rules among them for all of its subjects, and data
+    whose version is known; anything looked at only in part reads ``not_tested`` and says what was
+    not.
 
     Args:
         field: The field.
         subjects: What the field is about, as ``kind/id``.
         tonight: The night with its findings.
         attestations: Dated statements for the field's control.
+        besides: Comparisons that rest on no check.
 
     Returns:
         The verdict with scope, date and evidence.
@@ -231,35 +86,117 @@ def field_verdict(
             verdict=Verdict.NOT_TESTED,
             explanation="nothing was declared",
         )
-    checks = CONTRADICTING.get(field.id.partition("/")[0], ())
-    relevant = [
-        located
-        for subject in sorted(subjects)
-        for located in tonight.findings.get(subject, ())
-        if located.finding.check in checks
+    rules = rules_of(field)
+    looked_at = [
+        _Looked.at(rule, place == 0, field, subjects, tonight) for place, rule in enumerate(rules)
     ]
-    if not relevant:
-        return _by_statement(field, list(attestations), tonight.night)
-    verdict, shown, explanation = _compared(relevant, subjects, tonight)
+    comparisons: list[Comparison] = []
+    for looked in looked_at:
+        own = [item for item in besides if item.rule == looked.rule.id]
+        if looked.relevant:
+            comparisons.append(looked.comparison)
+        elif not own:
+            comparisons.append(untested(looked.rule))
+        comparisons += own
+    verdict = _combined(rules, looked_at, comparisons)
+    if verdict is None:
+        stated = _by_statement(field, list(attestations), tonight.night)
+        return stated.model_copy(update={"comparisons": tuple(comparisons)})
+    seen = [item for item in looked_at if item.relevant]
+    deciding = [item for item in seen if item.comparison.verdict is verdict] or seen
+    shown = [one for item in deciding for one in item.shown]
+    relevant = [one for item in looked_at for one in item.relevant]
+    declared, observed = told([item for item in comparisons if item.verdict is verdict])
+    scopes = {str(item.finding.subject) for item in relevant}
+    scopes |= {item.scope for item in comparisons if item in besides and item.scope}
+    said = [item.explanation for item in deciding]
+    said += [
+        f"{item.rule}: {item.reason or item.verdict.value}"
+        for item in comparisons
+        if item in besides and item.verdict is verdict
+    ]
     return FieldVerdict(
         field=field.id,
-        origin=Origin.DECLARED,
+        origin=field.origin,
         verdict=verdict,
-        scope=", ".join(sorted({str(item.finding.subject) for item in relevant})),
+        scope=", ".join(sorted(scopes)),
         tested_on=str(tonight.night),
         checks=tuple(sorted({f"{i.finding.check}@{i.finding.subject}" for i in shown})),
         evidence=tuple(item.evidence for item in shown[:20]),
-        explanation=explanation,
+        explanation="; ".join(said),
+        declared=declared,
+        observed=observed,
+        comparisons=tuple(comparisons),
     )
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """What the checks of one rule found about a field."""
+
+    rule: Rule
+    relevant: Sequence[Located]
+    comparison: Comparison
+    shown: Sequence[Located] = ()
+    explanation: str = ""
+
+    @classmethod
+    def at(
+        cls, rule: Rule, first: bool, field: RecordField, subjects: set[str], tonight: Tonight
+    ) -> _Looked:
+        """Collect a rule's findings; the first rule of a field must have seen all subjects."""
+        relevant = [
+            located
+            for subject in sorted(subjects)
+            for located in tonight.findings.get(subject, ())
+            if located.finding.check in rule.checks
+        ]
+        if not relevant:
+            return cls(rule, (), untested(rule))
+        kinds = {item.finding.subject.kind.value for item in relevant}
+        wanted = {item for item in subjects if item.partition("/")[0] in kinds} if first else set()
+        verdict, shown, explanation = _compared(relevant, wanted, tonight, field)
+        comparison = Comparison(
+            rule=rule.id,
+            verdict=verdict,
+            reason="in_part" if verdict is Verdict.NOT_TESTED else "",
+            scope=", ".join(sorted({str(item.finding.subject) for item in relevant})),
+            pairs=pairs_of([item.finding for item in shown], field),
+        )
+        return cls(rule, relevant, comparison, shown, explanation)
+
+
+def _combined(
+    rules: Sequence[Rule], looked_at: Sequence[_Looked], comparisons: Sequence[Comparison]
+) -> Verdict | None:
+    """One verdict from all rules; None where nothing was observed at all."""
+    found = {item.verdict for item in comparisons}
+    for worst in (Verdict.CONTRADICTED, Verdict.EXPIRED):
+        if worst in found:
+            return worst
+    observed = [item.comparison.verdict for item in looked_at if item.relevant]
+    beside = [
+        item.verdict
+        for item in comparisons
+        if item.verdict in {Verdict.CONFIRMED, Verdict.NOT_APPLICABLE}
+    ]
+    if not observed and Verdict.CONFIRMED not in beside:
+        return None
+    first = [item.verdict for item in comparisons if item.rule == rules[0].id]
+    if Verdict.NOT_TESTED in (*observed, *first):
+        return Verdict.NOT_TESTED
+    if Verdict.CONFIRMED in first:
+        return Verdict.CONFIRMED
+    return Verdict.NOT_APPLICABLE if Verdict.CONFIRMED not in observed else Verdict.NOT_TESTED
+
+
 def _compared(
-    relevant: Sequence[Located], subjects: set[str], tonight: Tonight
+    relevant: Sequence[Located], subjects: set[str], tonight: Tonight, field: RecordField
 ) -> tuple[Verdict, Sequence[Located], str]:
     """Verdict on a field, the findings it rests on, and why."""
     by_outcome: dict[Outcome, list[Located]] = {outcome: [] for outcome in Outcome}
     for item in relevant:
-        by_outcome[item.finding.outcome].append(item)
+        by_outcome[narrowed(item.finding, field)].append(item)
     failing, passing = by_outcome[Outcome.FAIL], by_outcome[Outcome.PASS]
     if failing:
         reports = sorted({item.finding.explanation for item in failing})
@@ -297,7 +234,7 @@ def _by_statement(
     field: RecordField, attestations: Sequence[Attestation], night: Night
 ) -> FieldVerdict:
     """A field no check speaks about: a dated statement is shown, and is not a test."""
-    part, control = _part_and_key(field)
+    part, control = part_and_key(field)
     own = [item for item in attestations if part == "toms" and item.control == control]
     if own:
         newest = max(own, key=lambda item: item.valid_until)
@@ -354,11 +291,16 @@ def assess_record(record: Record, version: int, digest: str, tonight: Tonight) -
     world = tonight.world
     activity = world.activities[record.id]
     verdicts, subjects = [], {f"activity/{record.id}"}
+    notices = tonight.notices.get(record.id, ())
     for section in (*record.sections, *record.further):
         for field_ in section.fields:
-            about = _subjects_of_record_field(field_, activity, world)
-            subjects |= about
-            verdicts.append(field_verdict(field_, about, tonight, world.attestations.values()))
+            about = subjects_of_record_field(field_, activity, world)
+            if part_and_key(field_)[0] in SHOWN:
+                subjects |= about
+            besides = outside(field_, activity, world, tonight.night.date, tonight.places, notices)
+            verdicts.append(
+                field_verdict(field_, about, tonight, world.attestations.values(), besides)
+            )
     return _assessment(record, version, digest, verdicts, subjects, tonight)
 
 
@@ -368,11 +310,21 @@ def assess_dossier(dossier: Dossier, version: int, digest: str, tonight: Tonight
     subjects = {f"model/{model.id}"}
     subjects |= {f"data_set/{key}" for key in _data_sets_behind(tonight.world, model)}
     verdicts = [
-        field_verdict(field_, _subjects_of_dossier_field(field_, model), tonight)
+        field_verdict(field_, subjects_of_dossier_field(field_, model), tonight)
         for section in dossier.sections
         for field_ in section.fields
     ]
+    if model.versions:
+        verdicts.append(
+            field_verdict(ROBUSTNESS, subjects_of_dossier_field(ROBUSTNESS, model), tonight)
+        )
     return _assessment(dossier, version, digest, verdicts, subjects, tonight)
+
+
+ROBUSTNESS = RecordField(
+    id="robustness", label="ai.accuracy_robustness", value=None, origin=Origin.OBSERVED
+)
+"""A field that nobody declares: it is observed or not."""
 
 
 def _assessment(

@@ -357,6 +357,10 @@ def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Control
         "authorities": {},
         "techniques": [],
         "injection_patterns": [],
+        "regions": {},
+        "eea": {},
+        "duties": [],
+        "dpia": {},
     }
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
         document = read_yaml(path)
@@ -380,6 +384,10 @@ def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Control
             for row in csv.DictReader(stream):
                 key = row.pop("key")
                 labels[key] = {language: text for language, text in row.items() if text}
+    for country, bodies in content["authorities"].items():
+        for kind, body in bodies.items():
+            # Documents that are rendered from a record alone name the authority by its label.
+            labels[f"authority.{country}.{kind}"] = dict(body["name"])
     try:
         return ControlCatalogue(
             controls={item["id"]: Control.model_validate(item) for item in content["controls"]},
@@ -393,6 +401,7 @@ def _controls(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Control
                 item["id"]: InjectionPattern.model_validate(item)
                 for item in content["injection_patterns"]
             },
+            **{part: content[part] for part in ("regions", "eea", "duties", "dpia")},
         )
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]

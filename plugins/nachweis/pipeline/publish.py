@@ -17,6 +17,7 @@ from nachweis.domain.canonical import digest, digest_bytes, parse
 from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError, StoreError
 from nachweis.domain.finding import Outcome
 from nachweis.domain.incident import IncidentKind
+from nachweis.domain.place import PlaceFacts
 from nachweis.domain.record import (
     Assessment,
     Document,
@@ -49,6 +50,7 @@ from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, ope
 from nachweis.pipeline.views import views_of
 from nachweis.storage import layout
 from nachweis.storage.documents import write_document
+from nachweis.storage.places import places_of
 
 Target = Literal["record", "dossier"]
 
@@ -62,6 +64,7 @@ class _Publication:
     runs: Sequence[Mapping[str, Any]]
     blocked: list[str] = field(default_factory=list)
     not_run: list[NotRun] = field(default_factory=list)
+    places: Mapping[str, Sequence[PlaceFacts]] = field(default_factory=dict)
 
     @property
     def night(self) -> str:
@@ -248,6 +251,7 @@ class _Publication:
             unpinned=frozenset(
                 key for key, version in self.data_versions.items() if not is_pinned(version)
             ),
+            places=self.places,
         )
 
     @cached_property
@@ -368,8 +372,11 @@ def publish(
     archive.demand_organisation(context.loaded.world.organisation.id)
     if work.tried_in_vain():
         return repeated(context, archive)
-    capabilities = self_test(context.settings).model_dump(mode="json")
+    tested = self_test(context.settings)
+    capabilities = tested.model_dump(mode="json")
     world, moment = context.loaded.world, context.night.end
+    located = {key: item.locations for key, item in world.data_sets.items()}
+    work.places = places_of(context.settings, located, tested)
     documents: list[Record | Dossier] = [
         assemble_record(world, activity, moment) for _, activity in sorted(world.activities.items())
     ]

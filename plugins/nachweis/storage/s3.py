@@ -91,6 +91,11 @@ def anchor_access(settings: Settings) -> StoreAccess:
     return _access(settings, "anchor" if named else "s3")
 
 
+def data_reader_access(settings: Settings) -> StoreAccess:
+    """The identity that reads data sets, for asking their buckets about themselves."""
+    return _data(settings)
+
+
 def data_access(settings: Settings) -> S3Access | None:
     """How engines read data sets in S3.
 

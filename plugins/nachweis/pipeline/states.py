@@ -1,0 +1,141 @@
+"""A night's findings with their states: new, acknowledged, waived, false alarm, resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nachweis import registry
+from nachweis.domain.canonical import digest_bytes
+from nachweis.domain.finding import Finding, Outcome
+from nachweis.domain.manifest import World
+from nachweis.domain.night import Night
+from nachweis.domain.place import PlaceFacts
+from nachweis.domain.published import PublishedNotice
+from nachweis.domain.record import EvidenceRef, FindingView
+
+State = str
+"""One of ``FindingState``, or an empty string for findings nobody has to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A finding and where its evidence stands."""
+
+    finding: Finding
+    evidence: EvidenceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said about an open finding, as signed in the ledger.
+
+    Attributes:
+        key: Key of the finding, or its digest.
+        state: What was said.
+        night: Night of the finding.
+    """
+
+    key: str
+    state: State
+    night: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Finding keys open in the previous signed night, with the first night of each run."""
+
+    since: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """What a night's verdicts are made from.
+
+    Attributes:
+        world: All manifests.
+        night: The night.
+        findings: Subject to its located findings.
+        earlier: What was open in the night before.
+        decisions: Signed decisions, oldest first.
+        blind: Checks that are blind tonight.
+        unpinned: Data sets whose content no version names; nothing about them is confirmed.
+        places: Data-set id to what the buckets it lies in say about themselves.
+        notices: Activity to the comparison of its published notice.
+    """
+
+    world: World
+    night: Night
+    findings: Mapping[str, Sequence[Located]]
+    earlier: Earlier = Earlier({})
+    decisions: Sequence[Decision] = ()
+    blind: Sequence[str] = ()
+    unpinned: frozenset[str] = field(default_factory=frozenset)
+    places: Mapping[str, Sequence[PlaceFacts]] = field(default_factory=dict)
+    notices: Mapping[str, Sequence[PublishedNotice]] = field(default_factory=dict)
+
+
+def waivable(check_id: str) -> bool:
+    """Whether a person may set a check's findings aside; unknown checks may not be."""
+    found = registry.checks().get(check_id)
+    return found is not None and found.waivable
+
+
+def key_digest(key: str) -> str:
+    """SHA-256 of a finding's key, which names it where the key itself cannot be written."""
+    return digest_bytes(key.encode("utf-8"))
+
+
+def locate(findings: Sequence[Finding], digest: str) -> list[Located]:
+    """Point each finding at its place in an evidence bundle."""
+    return [
+        Located(finding, EvidenceRef(digest=digest, pointer=f"/findings/{index}"))
+        for index, finding in enumerate(findings)
+    ]
+
+
+def view(located: Located, tonight: Tonight) -> FindingView:
+    """A finding with its state across nights.
+
+    Args:
+        located: The finding and its evidence.
+        tonight: The night with its waivers, decisions and what was open before.
+
+    Returns:
+        The view. A waived failure stays a failure and says so. What cannot be waived stays
+        ``new`` or ``acknowledged``, whatever a waiver or a person says.
+    """
+    finding, night = located.finding, tonight.night
+    state, waiver, since = "", None, None
+    if finding.is_open:
+        since = tonight.earlier.since.get(finding.key, str(night))
+        state = "new"
+        names = {finding.key, key_digest(finding.key)}
+        for decision in tonight.decisions:
+            if decision.key in names and since <= decision.night <= str(night):
+                state = decision.state
+        if waivable(finding.check):
+            waiver = _waiver(finding, tonight)
+            if waiver is not None and finding.outcome is Outcome.FAIL:
+                state = "waived"
+        elif state == "false_alarm":
+            state = "acknowledged"
+    elif finding.key in tonight.earlier.since:
+        state = "resolved"
+    return FindingView(
+        finding=finding, state=state, waiver=waiver, since=since, evidence=located.evidence
+    )
+
+
+def _waiver(finding: Finding, tonight: Tonight) -> str | None:
+    return next(
+        (
+            item.id
+            for item in tonight.world.waivers.values()
+            if item.check == finding.check
+            and item.subject == str(finding.subject)
+            and item.column in {None, finding.column}
+            and item.covers(tonight.night.date)
+        ),
+        None,
+    )
