@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -47,21 +48,23 @@ def _render(source: Source) -> bytes:
         }
         for version in source.versions
     ]
-    template = (source.templates / "typst" / "document.typ").read_bytes()
-    return _compile(template, made.data(), files, source.newest_night, source.words)
+    folder = source.templates / "typst"
+    return _compile(folder, made.data(), files, source.newest_night, source.words)
 
 
 def _compile(
-    template: bytes, data: dict[str, Any], files: Sequence[Any], night: str, words: Words
+    folder: Path, data: dict[str, Any], files: Sequence[Any], night: str, words: Words
 ) -> bytes:
     """Set the document; characters that the font lacks are shown as such, and said so."""
     import typst
 
+    template = (folder / "document.typ").read_bytes()
     moment = dt.datetime.fromisoformat(night).replace(tzinfo=dt.UTC)
     shown = data
     for attempt in range(_ROUNDS + 1):
         compiler = typst.Compiler(
             input=template,
+            root=folder,
             ignore_system_fonts=True,
             sys_inputs={"data": json.dumps({**shown, "files": files}, ensure_ascii=False)},
         )
