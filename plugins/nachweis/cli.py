@@ -15,6 +15,7 @@ from rich.console import Console
 
 from nachweis import __version__, cli_approvals, registry
 from nachweis.cli_correct import correct
+from nachweis.cli_diff import diff
 from nachweis.cli_evidence import doctor, iam, key_app, pack, verify
 from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
@@ -52,6 +53,7 @@ app.command()(iam)
 app.command()(pack)
 app.command()(export)
 cli_approvals.register(app)
+app.command()(diff)
 finding_app.command("waive")(waive)
 
 out = Console(highlight=False, soft_wrap=True)

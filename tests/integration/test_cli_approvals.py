@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from nachweis.domain.errors import NachweisError
-from nachweis.pipeline.approvals import decide
+from nachweis.pipeline.approval_rules import Wish
+from nachweis.pipeline.approvals import decide, open_desk
 from nachweis.storage.embedded import EmbeddedStore
-from tests.integration.night_support import FIRST, Place, command, place
+from tests.integration.night_support import FIRST, SECOND, Place, command, place
 
 pytestmark = pytest.mark.store
 
@@ -92,3 +95,59 @@ def test_of_two_who_submit_at_once_over_a_real_store_one_counts(here: Place) -> 
     assert [item["counts"] for item in listed["events"]].count(True) == 1
     report = here.verify().report
     assert report.problems == ()
+
+
+def test_an_overdue_review_is_in_the_assessment_and_on_the_page(here: Place) -> None:
+    def long_ago() -> dt.datetime:
+        return dt.datetime(2025, 1, 1, 12, tzinfo=dt.UTC)
+
+    desk = open_desk(here.settings)
+    past = dataclasses.replace(
+        desk, now=long_ago, ledger=dataclasses.replace(desk.ledger, now=long_ago)
+    )
+    why = "The function is vacant."
+    past.sign("marketing", Wish("rejected", "owner", "Bo Owner", why))
+    past.sign("marketing", Wish("submitted", "engineer", "Ann Author"))
+    past.sign("marketing", Wish("approved", "owner", "Bo Owner", why))
+    purpose = {"en": "Ranking people by their propensity to buy"}
+    here.change("manifests/models/propensity.yaml", intended_purpose=purpose)
+    here.run(SECOND)
+    statement = here.statement(SECOND)
+    found = here.archive.assessment(here.signed(SECOND), statement.assessments["record/marketing"])
+    (overdue,) = [item for item in found.verdicts if item.field == "approval"]
+    assert (overdue.verdict.value, overdue.explanation) == (
+        "expired", "review overdue since 2026-01-01",
+    )  # fmt: skip
+    assert (
+        "record/marketing version 1: review overdue since 2026-01-01"
+        in (command("approvals", "marketing")[1])
+    )
+    assert command("site", "render")[0] == 0
+    page = (here.settings.site / "en" / "activities" / "marketing.html").read_text("utf-8")
+    assert "Review overdue since 1 January 2026" in page
+    assert "Bo Owner" not in page
+    assert why not in page
+    index = (here.settings.site / "en" / "index.html").read_text("utf-8")
+    assert "review overdue" in index
+    assert here.verify().report.problems == ()
+
+
+def test_what_changed_is_told_with_its_source(here: Place) -> None:
+    code, out, err = command("diff", "propensity", "v1", "v2")
+    assert code == 0, err
+    assert "dossier/propensity: version 1 to version 2" in out
+    assert "added: " in out
+    assert "Ranking people by their propensity to buy" in out
+    assert f"source  version 2, night of {SECOND}" in out
+    found = json.loads(command("diff", "propensity", "--json")[1])
+    assert [item["field"] for item in found["changes"]] == ["intended_purpose"]
+    code, out, _ = command(
+        "diff", "propensity", "--as-of", dt.datetime.now(dt.UTC).date().isoformat()
+    )
+    assert code == 0
+    assert "dossier/propensity: version 2 was in force" in out
+    assert "approved  no: not submitted" in out
+    code, _, err = command("diff", "propensity", "v1", "--as-of", "2026-01-01")
+    assert code == 2
+    assert "not both" in err
+    assert command("diff", "propensity", "v1", "v2", "--lang", "de")[0] == 2

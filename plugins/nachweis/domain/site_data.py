@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nachweis.domain.approval import Approval, SignedEvent
 from nachweis.domain.control import ControlCatalogue
 from nachweis.domain.record import Assessment, Dossier, Record, Statement
 
@@ -88,6 +89,9 @@ class SiteData:
         store: ``demonstration`` or ``production``.
         write_protection: Mode and date until which the newest entry is protected.
         code: Digest of the code that renders; pages are made anew when it changes.
+        approvals: ``record/id`` or ``dossier/id`` to the approval of its newest version today.
+        approval_events: The same to all events of all versions, oldest first.
+        roles: Role id to its title, per language.
     """
 
     organisation: Mapping[str, Any]
@@ -101,3 +105,6 @@ class SiteData:
     store: str = "demonstration"
     write_protection: str = ""
     code: str = ""
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
+    approval_events: Mapping[str, tuple[SignedEvent, ...]] = field(default_factory=dict)
+    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

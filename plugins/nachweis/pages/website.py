@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from nachweis.domain.approval import Approval
 from nachweis.domain.canonical import digest, digest_bytes
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.record import Assessment, FieldVerdict, FindingView
@@ -190,6 +191,10 @@ class _Language:
                 return found
         return None
 
+    def approval(self, kind: str, key: str, version: int) -> Approval:
+        """How far the approval of the newest version is."""
+        return self.data.approvals.get(f"{kind}/{key}") or Approval(version)
+
     def register(self) -> list[dict[str, Any]]:
         """One row per activity: contradictions first, then by title."""
         rows = []
@@ -202,6 +207,7 @@ class _Language:
                     "version": newest.version,
                     "night": newest.night,
                     "tally": _tally(assessment.verdicts if assessment else ()),
+                    "approval": self.approval("record", key, newest.version),
                     "contradicted": assessment.contradicted if assessment else 0,
                     "assessed": assessment.night if assessment else None,
                 }
@@ -222,6 +228,8 @@ class _Language:
                     "night": newest.night,
                     "open": sum(item.finding.is_open for item in findings),
                     "counts": assessment.counts if assessment else {},
+                    "approval": self.approval("dossier", key, newest.version),
+                    "contradicted": assessment.contradicted if assessment else 0,
                     "assessed": assessment.night if assessment else None,
                 }
             )
@@ -256,7 +264,10 @@ class _Language:
             digest=newest.digest,
             made=newest.night,
             assessment=assessment,
-            labels=field_labels(document),
+            labels={**field_labels(document), "approval": "meta.next_review"},
+            approval=self.approval(kind, document.id, newest.version),
+            events=self.data.approval_events.get(f"{kind}/{document.id}", ()),
+            signed_nights={night.statement.night for night in self.current},
             tally=_tally(assessment.verdicts if assessment else ()),
             findings=arrange(assessment.findings if assessment else ()),
             history=list(reversed(history)),

@@ -30,6 +30,7 @@ from nachweis.domain.record import (
 from nachweis.engines.versions import is_pinned
 from nachweis.pages.documents import render_documents
 from nachweis.pages.exports import Version, renderings
+from nachweis.pipeline.approval_history import History, approval_on, history, with_review
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
 from nachweis.pipeline.assemble import assemble_dossier, assemble_record
 from nachweis.pipeline.context import NightContext, code_version, software
@@ -264,9 +265,19 @@ class _Publication:
 
     def assess(self, document: Record | Dossier, reference: VersionRef) -> Assessment:
         """Tonight's verdicts on a version."""
+        world, day = self.context.loaded.world, self.context.night.date
+        version, found = reference.version, reference.digest
         if isinstance(document, Record):
-            return assess_record(document, reference.version, reference.digest, self.tonight)
-        return assess_dossier(document, reference.version, reference.digest, self.tonight)
+            made = assess_record(document, version, found, self.tonight)
+        else:
+            made = assess_dossier(document, version, found, self.tonight)
+        target = (reference.kind, reference.id)
+        return with_review(made, approval_on(self.approvals, world, target, version, day))
+
+    @cached_property
+    def approvals(self) -> History:
+        """What people signed about versions."""
+        return history(self.archive)
 
     def version_content(self, reference: VersionRef, tonight: Record | Dossier) -> Record | Dossier:
         """The content of the version that is assessed; for a backfill that is not tonight's."""

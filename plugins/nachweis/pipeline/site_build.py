@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nachweis import registry
+from nachweis.domain.approval import Approval
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import Assessment, VersionRef
@@ -17,6 +18,7 @@ from nachweis.pages.catalogue import check_pages
 from nachweis.pages.policy import CONTENT_SECURITY_POLICY
 from nachweis.pages.website import RenderReport
 from nachweis.pages.website import render_site as render_pages
+from nachweis.pipeline.approval_history import History, approval_on, history, today_of
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
 from nachweis.pipeline.context import source_digest
 from nachweis.pipeline.load import load_world
@@ -69,6 +71,7 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
     organisation = world.organisation
     main = organisation.main_language
     facts = {k: v for k, v in json_of(organisation).items() if k in _PUBLIC_FACTS}
+    events = history(archive)
     return SiteData(
         organisation=facts,
         languages=(main, *(item for item in organisation.languages if item != main)),
@@ -81,7 +84,30 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
         store=settings.mode,
         write_protection=_protection(settings, world.policy.retention_lock),
         code=source_digest(),
+        approvals=_approvals(events, world, {"record": records, "dossier": dossiers}),
+        approval_events={
+            "/".join(target): tuple(
+                sorted(
+                    (item for many in versions.values() for item in many),
+                    key=lambda item: item.sequence,
+                )
+            )
+            for target, versions in events.items()
+        },
+        roles={role.id: role.title for role in organisation.roles},
     )
+
+
+def _approvals(
+    events: History, world: World, versions: Mapping[str, Mapping[str, Mapping[int, object]]]
+) -> dict[str, Approval]:
+    """How far the approval of each document's newest version is today."""
+    today = today_of(world)
+    return {
+        f"{kind}/{key}": approval_on(events, world, (kind, key), max(many), today)
+        for kind, documents in versions.items()
+        for key, many in documents.items()
+    }
 
 
 class _Assessments(Mapping[tuple[str, str], Assessment]):
