@@ -548,11 +548,15 @@ def summarise(
 
 
 def _verification_problems(context: NightContext) -> list[str]:
-    """Why the store does not verify; a store that cannot be asked does not, but stays signed."""
-    from nachweis.pipeline.verification import verify_all
+    """Why the store does not verify; a store that cannot be asked does not, but stays signed.
+
+    Only what was signed since the last verification is read, and everything once a week, so that
+    publishing does not slow down with each night.
+    """
+    from nachweis.pipeline.verification import verify_new
 
     try:
-        report = verify_all(context.settings)
+        report = verify_new(context.settings)
     except StoreError as error:
         return [f"the store could not be verified: {error.where}: {error.what}"]
     return report.sentences()
