@@ -23,7 +23,7 @@ from tests.signed_store import SignedStore, signer
 from tests.site_world import demo_world
 
 AUTHOR, OWNER, DPO = "ml-engineering", "head-of-marketing", "data-protection-officer"
-ANN, BO, CAY = "Ann Author", "Bo Owner", "Cay Adviser"
+PROPOSER, DECIDER, ADVISER = "Author Account", "Owner Account", "Adviser Account"
 TARGET = "newsletter"
 START = dt.datetime(2026, 3, 3, 2, 0, tzinfo=dt.UTC)
 
@@ -95,23 +95,23 @@ class Office:
         """Sign an event of the newsletter's record."""
         return self.desk.sign(more.pop("target", TARGET), Wish(type_, role, actor, **more))
 
-    def submit(self, actor: str = ANN, role: str = AUTHOR, **more: Any) -> Case:
+    def submit(self, actor: str = PROPOSER, role: str = AUTHOR, **more: Any) -> Case:
         """Submit in the author's role."""
         return self.sign("submitted", role, actor, **more)[0]
 
     def advise(
-        self, advice: Any = "agrees", actor: str = CAY, role: str = DPO, **more: Any
+        self, advice: Any = "agrees", actor: str = ADVISER, role: str = DPO, **more: Any
     ) -> Case:
         """Advise in the role of the data protection officer."""
         if advice == "objects":
             more.setdefault("reason", "The retention is too long.")
         return self.sign("advice", role, actor, advice=advice, **more)[0]
 
-    def approve(self, actor: str = BO, role: str = OWNER, **more: Any) -> Case:
+    def approve(self, actor: str = DECIDER, role: str = OWNER, **more: Any) -> Case:
         """Approve in the owner's role."""
         return self.sign("approved", role, actor, **more)[0]
 
-    def reject(self, actor: str = BO, role: str = OWNER, **more: Any) -> Case:
+    def reject(self, actor: str = DECIDER, role: str = OWNER, **more: Any) -> Case:
         """Reject in the owner's role."""
         more.setdefault("reason", "The purpose is not clear.")
         return self.sign("rejected", role, actor, **more)[0]

@@ -37,7 +37,8 @@ def diff(
 ) -> None:
     """Print what changed between two versions, or what was in force on a day."""
     from nachweis.cli import _resolved
-    from nachweis.pipeline.changes import Comparison, InForce, compare, in_force
+    from nachweis.pipeline.changes import Comparison, compare
+    from nachweis.pipeline.in_force import InForce, in_force
 
     found: Comparison | InForce
     if as_of is not None:

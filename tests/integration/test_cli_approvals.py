@@ -23,7 +23,11 @@ ROLES = [
     {"id": "engineer", "title": {"en": "Engineering"}, "kind": "engineer"},
     {"id": "dpo", "title": {"en": "Data protection officer"}, "kind": "dpo"},
 ]
-ANN, BO, CAY = ("--actor", "Ann Author"), ("--actor", "Bo Owner"), ("--actor", "Cay Adviser")
+PROPOSER, DECIDER, ADVISER = (
+    ("--actor", "Author Account"),
+    ("--actor", "Owner Account"),
+    ("--actor", "Adviser Account"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,28 +59,32 @@ def test_a_newcomer_is_told_what_there_is_and_what_to_do_next(here: Place) -> No
 
 
 def test_three_people_bring_a_model_to_its_approval(here: Place) -> None:
-    code, out, err = command("submit", "propensity", "--role", "engineer", *ANN)
+    code, out, err = command("submit", "propensity", "--role", "engineer", *PROPOSER)
     assert code == 0, err
     assert "signed as ledger entry" in out
     assert "dossier/propensity version 1: submitted" in out
-    code, _, err = command("approve", "propensity", "--role", "owner", *ANN)
+    code, _, err = command("approve", "propensity", "--role", "owner", *PROPOSER)
     assert code == 2
     assert "who submitted a version cannot approve it" in err
     why = "The features are <b>not</b> explained. [red]x[/red]"
-    assert command("advise", "propensity", "object", "--role", "dpo", "--reason", why, *CAY)[0] == 0
-    code, _, err = command("approve", "propensity", "--role", "owner", *BO)
+    assert (
+        command("advise", "propensity", "object", "--role", "dpo", "--reason", why, *ADVISER)[0]
+        == 0
+    )
+    code, _, err = command("approve", "propensity", "--role", "owner", *DECIDER)
     contradicted = "contradicts" in err
     assert code == 2
     assert contradicted or "the data protection officer objects" in err
     code, out, _ = command("approvals", "propensity")
     assert why in out
-    assert "Cay Adviser" not in out
+    assert "Adviser Account" not in out
     code, out, _ = command("approvals", "propensity", "--names", "--json")
     listed = json.loads(out)
-    assert [item["who"] for item in listed["events"]] == ["Ann Author", "Cay Adviser"]
+    assert [item["who"] for item in listed["events"]] == ["Author Account", "Adviser Account"]
     assert listed["standing"] == "objected"
     assert (
-        command("reject", "propensity", "--role", "owner", "--reason", "As advised.", *BO)[0] == 0
+        command("reject", "propensity", "--role", "owner", "--reason", "As advised.", *DECIDER)[0]
+        == 0
     )
     assert command("verify")[0] == 0
 
@@ -106,9 +114,9 @@ def test_an_overdue_review_is_in_the_assessment_and_on_the_page(here: Place) -> 
         desk, now=long_ago, ledger=dataclasses.replace(desk.ledger, now=long_ago)
     )
     why = "The function is vacant."
-    past.sign("marketing", Wish("rejected", "owner", "Bo Owner", why))
-    past.sign("marketing", Wish("submitted", "engineer", "Ann Author"))
-    past.sign("marketing", Wish("approved", "owner", "Bo Owner", why))
+    past.sign("marketing", Wish("rejected", "owner", "Owner Account", why))
+    past.sign("marketing", Wish("submitted", "engineer", "Author Account"))
+    past.sign("marketing", Wish("approved", "owner", "Owner Account", why))
     purpose = {"en": "Ranking people by their propensity to buy"}
     here.change("manifests/models/propensity.yaml", intended_purpose=purpose)
     here.run(SECOND)
@@ -125,7 +133,7 @@ def test_an_overdue_review_is_in_the_assessment_and_on_the_page(here: Place) -> 
     assert command("site", "render")[0] == 0
     page = (here.settings.site / "en" / "activities" / "marketing.html").read_text("utf-8")
     assert "Review overdue since 1 January 2026" in page
-    assert "Bo Owner" not in page
+    assert "Owner Account" not in page
     assert why not in page
     index = (here.settings.site / "en" / "index.html").read_text("utf-8")
     assert "review overdue" in index

@@ -13,7 +13,8 @@ from nachweis.domain.errors import NachweisError
 from nachweis.domain.manifest import Origin
 from nachweis.domain.record import Record, RecordField, Section
 from nachweis.pages.words import Words, translations
-from nachweis.pipeline.changes import compared, in_force_on
+from nachweis.pipeline.changes import compared
+from nachweis.pipeline.in_force import in_force_on
 from tests.approval_desk import OWNER, TARGET, Office
 from tests.site_world import TEMPLATES
 

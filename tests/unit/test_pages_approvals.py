@@ -13,7 +13,7 @@ from nachweis.domain.approval import Standing
 from nachweis.domain.site_data import SiteData
 from nachweis.pages.website import render_site
 from nachweis.pipeline.approval_history import approval_on, history
-from tests.approval_desk import ANN, BO, CAY, TARGET, Office
+from tests.approval_desk import ADVISER, DECIDER, PROPOSER, TARGET, Office
 from tests.html_page import Page
 from tests.site_world import TEMPLATES, demo_world, site
 
@@ -66,7 +66,7 @@ def pages(
     register = (out / "en/index.html").read_text(encoding="utf-8")
     made = Page(source), Page(register)
     assert made[0].faults == made[1].faults == []
-    for name in (ANN, BO, CAY, REASON):
+    for name in (PROPOSER, DECIDER, ADVISER, REASON):
         assert name not in source + register
     return *made, source
 

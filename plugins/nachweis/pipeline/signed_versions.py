@@ -6,10 +6,13 @@ import datetime as dt
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.record import Assessment, Dossier, Record, Statement, VersionRef
 from nachweis.pipeline.archive import Archive, SignedAttempt
+
+_COMMIT = re.compile(r"([0-9a-f]{40})(?:\+.*)?")
 
 Target = tuple[str, str]
 """``record`` or ``dossier``, and the id of the activity or model."""
@@ -127,3 +130,34 @@ def newest_assessment(
         if digest is not None:
             return Assessed(night, digest, archive.assessment(current[night], digest))
     return None
+
+
+def _commit(item: SignedVersion) -> str | None:
+    """The commit that the night ran, where the statement names one."""
+    match = _COMMIT.fullmatch(item.statement.code_version)
+    return match[1] if match else None
+
+
+def facts(item: SignedVersion) -> dict[str, Any]:
+    """A version with its source as JSON-able data."""
+    return {
+        "version": item.reference.version,
+        "digest": item.reference.digest,
+        "night": item.attempt.night,
+        "signed_at": item.attempt.signed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ledger_entry": item.attempt.sequence,
+        "manifests_digest": item.statement.manifests_digest,
+        "code_version": item.statement.code_version,
+        "commit": _commit(item),
+    }
+
+
+def described(item: SignedVersion) -> str:
+    """A version with its source, in words."""
+    commit = _commit(item)
+    return (
+        f"version {item.reference.version}, night of {item.attempt.night}, signed "
+        f"{item.attempt.signed_at:%Y-%m-%d} as ledger entry {item.attempt.sequence}, "
+        f"manifests {item.statement.manifests_digest[:12]}, "
+        f"commit {commit[:12] if commit else 'not known'}"
+    )
