@@ -393,3 +393,24 @@ def test_missing_values_of_a_sample_stay_missing(tmp_path: Path):
     assert found["t"][order].tolist() == ["a", None, "b"]
     assert np.isnan(found["n"][order]).tolist() == [False, True, False]
     assert found["f"][order].tolist() == [True, None, None]
+
+
+def test_sums_of_frequent_groups_are_those_of_all_groups(tmp_path: Path):
+    groups = ["a"] * 30 + ["b"] * 5 + [None] * 25
+    parquet(tmp_path / "ref.parquet", {"g": groups, "x": [float(i) for i in range(60)]})
+
+    def asked(at_least: int) -> GroupedCounts:
+        return GroupedCounts(
+            "counted",
+            Source("ref"),
+            {"g": "g"},
+            sums={"x": lambda t: t["x"], "different": lambda t: t["x"].nunique()},
+            at_least=at_least,
+        )
+
+    with tables_of(tmp_path, reference()) as tables:
+        every, frequent = (tables.grouped(asked(n), None) for n in (0, 20))
+    assert set(every.rows) == {("a",), ("b",), (None,)}
+    assert frequent.rows == {("a",): 30, (None,): 25}
+    for name in ("x", "different"):
+        assert frequent.sums[name] == {key: every.sums[name][key] for key in frequent.rows}

@@ -167,6 +167,8 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         staged = group.table.mutate(*by)
         metrics["n"] = staged.count()
         query = staged.aggregate(by=names, **metrics)
+    elif group.at_least and group.sums:
+        query = _of_frequent(group, by, names)
     else:
         query = group.table.aggregate(by=by, **metrics)
     if group.at_least:
@@ -191,6 +193,23 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         position: CountTable(keys, rows, {name: totals[sums[name]] for name in sums})
         for position, keys, sums in group.members
     }
+
+
+def _of_frequent(group: _Group, by: list[Any], names: list[str]) -> Any:
+    """Sums of frequent groups: which they are is counted first, and only their rows are summed."""
+    counted = group.table.aggregate(by=by, n=group.table.count())
+    frequent = counted.filter(counted["n"] >= group.at_least)
+    same = [
+        value.identical_to(frequent[name]) for name, value in zip(names, group.keys, strict=True)
+    ]
+    rows = group.table.semi_join(frequent, same)
+    replaced = {group.table.op(): rows.op()}
+    sums = {
+        f"s{i}": value.op().replace(replaced).to_expr()
+        for i, value in enumerate(group.sums.values())
+    }
+    keys = [value.op().replace(replaced).to_expr() for value in by]
+    return rows.aggregate(by=keys, n=rows.count(), **sums)
 
 
 def _in_stages(value: Any) -> bool:

@@ -15,6 +15,8 @@ from nachweis.engines.duck import Session, literal, quote
 from nachweis.engines.text_patterns import Own, candidate_filter, find
 
 _BATCH = 20_000
+_SHORT = 64
+"""Characters below which equal texts are looked at once."""
 
 
 def scan_texts(
@@ -38,9 +40,18 @@ def scan_texts(
     text = f"CAST({quote(request.column)} AS VARCHAR)"
     group = quote(request.by) if request.by is not None else "NULL"
     matches = f"regexp_matches({text}, {literal(candidate_filter(request.own))})"
+    # Words of few kinds are looked at once each; telling long texts apart would cost more than
+    # looking at all of them.
+    short = f"SELECT {group} AS g, {text} AS t FROM {view}"
+    each = (
+        f"SELECT g, t, count(*) AS n FROM ({short}) WHERE t IS NULL OR length(t) < {_SHORT} "
+        f"GROUP BY 1, 2 UNION ALL SELECT g, t, 1 FROM ({short}) WHERE length(t) >= {_SHORT}"
+    )
+    found = f"regexp_matches(t, {literal(candidate_filter(request.own))})"
     totals = session.query(
-        f"SELECT {group} AS g, count({text}), count(*) - count({text}), "
-        f"count(*) FILTER (WHERE {matches}) FROM {view} GROUP BY 1",
+        "SELECT g, coalesce(sum(n) FILTER (WHERE t IS NOT NULL), 0), "
+        "coalesce(sum(n) FILTER (WHERE t IS NULL), 0), "
+        f"coalesce(sum(n) FILTER (WHERE {found}), 0) FROM ({each}) GROUP BY 1",
         label,
         "text",
         where=where,

@@ -20,6 +20,7 @@ from nachweis.domain.observation import (
 )
 from nachweis.engines.intervals import wilson_interval
 
+_NO_STEP = 1_000_000  # beyond every step of a finite number
 _GRID = 20.0
 _Z_999 = 3.090232306167813
 
@@ -154,20 +155,21 @@ def _cell(columns: list[Column]) -> Expression:
     """One number per vector of cells; values never leave the engine."""
 
     def expression(table: Any) -> Any:
-        parts = []
-        for column in columns:
+        found: Any = None
+        for place, column in enumerate(columns):
             value = table[column.name]
             if column.type in {ColumnType.INTEGER, ColumnType.NUMBER} and value.type().is_numeric():
                 number = value.cast("float64")
-                part = (number.sign() * (number.abs() + 1).ln() * _GRID).round().cast("string")
-            elif column.free_text:
-                part = value.cast("string").lower().re_replace(r"[0-9]+", "#")
+                number = (number.isnan() | number.isinf()).ifelse(None, number)
+                step = (number.sign() * (number.abs() + 1).ln() * _GRID).round().cast("int64")
+                # The column's place is part of what is hashed: equal cells never cancel out.
+                part = (step.fill_null(_NO_STEP) * len(columns) + place).hash()
             else:
-                part = value.cast("string")
-            parts.append(part.fill_null("-"))
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = joined + "|" + part
-        return joined.hash()
+                text = value.cast("string")
+                if column.free_text:
+                    text = text.lower().re_replace(r"[0-9]+", "#")
+                part = (f"{place}=" + text.fill_null("-")).hash()
+            found = part if found is None else found ^ part
+        return found
 
     return expression
