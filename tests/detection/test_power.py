@@ -92,12 +92,16 @@ def test_a_page_of_an_interrupted_run_tells_what_was_run_so_far(tmp_path: Path) 
     state.put(f"{made.check}/{made.words(made.strengths[2])}/3", "fail")
     state.put(f"real/{real.check}/{real.strengths[0]:g}/0", None)
     state.put("clean/7/20", {"nights": 20, "alarms": 1, "by_check": {made.check: 1}})
+    state.put("clean/8/10", {"nights": 10, "alarms": 0})
 
     results = known(State(tmp_path / "state.json"))
 
     assert results.detected(made, made.strengths[2]) == (1, 1)
     assert results.detected(real, real.strengths[0]) == (0, 1)
-    assert (results.clean.nights, results.clean.alarms) == (20, 1)
+    assert (results.clean.nights, results.clean.alarms) == (30, 1)
+    # Rules were mended on the nights of the first draws, so that the page also counts without them.
+    assert (results.fresh.nights, results.fresh.alarms) == (10, 0)
+    assert "Without them: 10 model-nights, 0 with a failure" in page(results)
     assert results.clean.by_check == {made.check: 1}
     assert (
         main(["--state", str(tmp_path / "state.json"), "--page", "--out", str(tmp_path / "p")]) == 0

@@ -22,6 +22,8 @@ NIGHTLY = tuple(
     data_set(name)
     for name in ("propensity-scores", "propensity-outcomes", "propensity-training-increment")
 )
+MENDED_ON = range(8)
+"""Draws whose clean nights were looked at while rules of checks were mended."""
 ONCE = tuple(data_set(name) for name in ("propensity-training", "propensity-reference"))
 """Data sets that do not change from night to night, judged in the first night of a draw."""
 

@@ -28,11 +28,13 @@ class Results:
         seen: Defect and strength to the outcome of its check per seed.
         real: The same for defects planted in real data.
         clean: What clean nights came to.
+        fresh: Of them, those of draws that no rule was mended on.
     """
 
     seen: dict[tuple[Defect, float], list[Outcome | None]] = field(default_factory=dict)
     real: dict[tuple[Defect, float], list[Outcome | None]] = field(default_factory=dict)
     clean: CleanNights = field(default_factory=CleanNights)
+    fresh: CleanNights = field(default_factory=CleanNights)
 
     def outcomes(self, defect: Defect, strength: float) -> list[Outcome | None]:
         """Outcomes of the check per seed."""
@@ -58,7 +60,7 @@ def page(results: Results) -> str:
         _promises(results),
         _defects(results),
         _real(results),
-        _alarms(results.clean),
+        _alarms(results.clean, results.fresh),
         _uncovered(results.clean),
         _limits(),
     )
@@ -197,7 +199,7 @@ def _otherwise(outcomes: Sequence[Outcome | None]) -> str:
     return f"; {', '.join(told)}" if told else ""
 
 
-def _alarms(clean: CleanNights) -> str:
+def _alarms(clean: CleanNights, fresh: CleanNights) -> str:
     if not clean.nights:
         return "## False alarms\n\nNo clean nights were run."
     low, high = wilson_interval(clean.alarms, clean.nights)
@@ -225,6 +227,7 @@ def _alarms(clean: CleanNights) -> str:
         f"- They belong to {clean.draws:,} draws; false alarms fell into {clean.draws_with_alarms} "
         "of them.",
         f"- Intended is at most 1 in 200 (0.50 %). The share is {verdict} that limit. {upper}",
+        _mended(clean, fresh),
         f"- Model-nights in which a check crashed: {_listed(clean.errors)}.",
         f"- Failures by check: {_listed(clean.by_check)}.",
     ]
@@ -238,6 +241,22 @@ def _alarms(clean: CleanNights) -> str:
             ),
         ]
     return "\n".join(lines)
+
+
+def _mended(clean: CleanNights, fresh: CleanNights) -> str:
+    """How much of it was looked at before, when rules were chosen."""
+    before = clean.nights - fresh.nights
+    words = (
+        f"- {before:,} of these model-nights belong to draws on which rules of checks were mended, "
+        "which makes them look better than new ones."
+    )
+    if not fresh.nights:
+        return f"{words} No others were run."
+    low, high = wilson_interval(fresh.alarms, fresh.nights)
+    return (
+        f"{words} Without them: {fresh.nights:,} model-nights, {fresh.alarms} with a failure or a "
+        f"crash, 95 % interval {low:.2%} to {high:.2%}."
+    )
 
 
 def _uncovered(clean: CleanNights) -> str:

@@ -24,7 +24,13 @@ from nachweis.settings import PACKAGE_ROOT
 from tests.detection.power.base import Base
 from tests.detection.power.defect import Defect
 from tests.detection.power.defects import DEFECTS
-from tests.detection.power.measure import NIGHTS_PER_SEED, CleanNights, clean_nights, seen
+from tests.detection.power.measure import (
+    MENDED_ON,
+    NIGHTS_PER_SEED,
+    CleanNights,
+    clean_nights,
+    seen,
+)
 from tests.detection.power.real import NOTHING, REAL_DEFECTS, RealBase, present, seen_in_real
 from tests.detection.power.report import PROMISED_NIGHTS, PROMISED_SEEDS, Results, page
 
@@ -116,7 +122,7 @@ def known(state: State) -> Results:
                         found.append(Outcome(value) if value else None)
     for name, counts in state.known.items():
         if name.startswith("clean/"):
-            results.clean.add(_counts(counts))
+            _add_nights(results, int(name.split("/")[1]), _counts(counts))
     return results
 
 
@@ -126,6 +132,12 @@ def _name(defect: Defect, strength: float, seed: int) -> str:
 
 def _name_in_real(defect: Defect, strength: float, seed: int) -> str:
     return f"real/{defect.check}/{strength:g}/{seed}"
+
+
+def _add_nights(results: Results, draw: int, counts: CleanNights) -> None:
+    results.clean.add(counts)
+    if draw not in MENDED_ON:
+        results.fresh.add(counts)
 
 
 def _counts(kept: Mapping[str, Any]) -> CleanNights:
@@ -188,7 +200,7 @@ def _alarms(
         # Not asdict: it makes Counters of pairs.
         kept = {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
         state.put(name, kept)
-    results.clean.add(_counts(state.known[name]))
+    _add_nights(results, seed, _counts(state.known[name]))
     clean = results.clean
     raised = {check: times for check, times in clean.by_check.items() if times}
     crashed = {check: times for check, times in clean.errors.items() if times}
