@@ -240,6 +240,7 @@ def test_typed_values_of_clean_documents_stay_quiet(rng: random.Random) -> None:
         "manifests_digest": digests[0],
         "evidence": {"model/churn": digests[1]},
         "assessments": {"record/newsletter": digests[2]},
+        "versions": [{"renderings": {"record.de.html": digests[0], "record.en.html": only_digits}}],
         "software": {"duckdb": "1.5.5", "date-like": "2026.11.20"},
         "findings": [{"check": "retention_kept", "value": rng.randrange(10**15)}],
         "signatures": [{"keyid": digests[3], "sig": base64.b64encode(rng.randbytes(64)).decode()}],
@@ -250,6 +251,8 @@ def test_typed_values_of_clean_documents_stay_quiet(rng: random.Random) -> None:
 def test_an_exempt_place_with_another_form_is_scanned() -> None:
     assert scan({"digest": "erika@example.org"}) == [Leak("/digest", LeakKind.EMAIL)]
     assert scan({"night": "+49 30 901820"}) == [Leak("/night", LeakKind.PHONE)]
+    page = {"versions": [{"renderings": {"record.de.html": "erika@example.org"}}]}
+    assert [leak.kind for leak in scan(page)] == [LeakKind.EMAIL]
 
 
 def test_the_same_value_elsewhere_is_no_exemption() -> None:

@@ -85,6 +85,7 @@ EXEMPT = (
     Exemption("/evidence/*", "digest"),
     Exemption("/assessments/*", "digest"),
     Exemption("/data_versions/*", "digest"),
+    Exemption("/versions/*/renderings/*", "digest"),
     Exemption("/software/*", "version"),
     Exemption("/**/sig", "signature"),
     *(
