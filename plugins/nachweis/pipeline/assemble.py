@@ -13,31 +13,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nachweis.domain.manifest import Activity, Model, Origin, Stage, World, json_of
+from nachweis.domain.manifest import Activity, Model, Origin, Stage, World
 from nachweis.domain.manifest.dataset import DataSet
 from nachweis.domain.record import Dossier, Record, RecordField, Section
-
-
-def _field(key: str, label: str, value: Any, origin: Origin = Origin.DECLARED) -> RecordField:
-    """A declared (or derived) field, or a visibly missing one."""
-    empty = value is None or value == [] or value == {} or value == ""
-    return RecordField(
-        id=key,
-        label=label,
-        value=None if empty else value,
-        origin=Origin.MISSING if empty else origin,
-    )
-
-
-def _plain(item: BaseModel | None, *leave_out: str) -> Any:
-    """A manifest part as data, without empty members and internal ids."""
-    if item is None:
-        return None
-    return {
-        key: value
-        for key, value in json_of(item).items()
-        if key not in leave_out and value not in (None, [], {}, "")
-    }
+from nachweis.pipeline.assemble_notices import for_notices
+from nachweis.pipeline.fields import declared_field as _field
+from nachweis.pipeline.fields import plain as _plain
 
 
 def _listed(
@@ -336,6 +317,7 @@ def _further(activity: Activity, world: World) -> tuple[Section, ...]:
         if purpose.compatible_with
     ]
     bias = activity.bias_special_category_processing
+    notice = _plain(activity.notice, "copies")
     groups: list[tuple[str, str, list[RecordField]]] = [
         ("legal-basis", "beyond.legal_basis", bases),
         (
@@ -356,6 +338,12 @@ def _further(activity: Activity, world: World) -> tuple[Section, ...]:
             "sovereignty",
             "field.sovereignty",
             [_field("sovereignty", "field.sovereignty", _plain(activity.sovereignty))],
+        ),
+        *for_notices(activity, world),
+        (
+            "notice",
+            "doc.privacy_notice",
+            [_field("notice", "doc.privacy_notice", notice)] if notice else [],
         ),
         ("links", "field.links", [_field("links", "field.links", _plain(activity.links))]),
         ("meta", "field.meta", [_field("meta", "field.meta", _meta(world, activity))]),

@@ -39,7 +39,7 @@ def demand_clean_export(world: World, name: str, content: bytes, place: str) -> 
         content: The bytes.
         place: What it is, for the message.
     """
-    if name.endswith(".md"):
+    if name.endswith((".md", ".html")):
         # Without Markdown's escapes, a contact reads as it was declared.
         demand_clean_text(world, content.decode("utf-8").replace("\\", ""), place)
     elif name.endswith(".csv"):

@@ -18,6 +18,7 @@ from nachweis.domain.errors import LeakError, NachweisError, StoreConflictError,
 from nachweis.domain.finding import Outcome
 from nachweis.domain.incident import IncidentKind
 from nachweis.domain.place import PlaceFacts
+from nachweis.domain.published import PublishedNotice
 from nachweis.domain.record import (
     Assessment,
     Document,
@@ -47,6 +48,7 @@ from nachweis.pipeline.decide import (
 from nachweis.pipeline.export import sources_of_version
 from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_export, demand_clean_text
+from nachweis.pipeline.notices import published_notices
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.pipeline.views import views_of
 from nachweis.storage import layout
@@ -66,6 +68,7 @@ class _Publication:
     blocked: list[str] = field(default_factory=list)
     not_run: list[NotRun] = field(default_factory=list)
     places: Mapping[str, Sequence[PlaceFacts]] = field(default_factory=dict)
+    notices: Mapping[str, Sequence[PublishedNotice]] = field(default_factory=dict)
 
     @property
     def night(self) -> str:
@@ -253,6 +256,7 @@ class _Publication:
                 key for key, version in self.data_versions.items() if not is_pinned(version)
             ),
             places=self.places,
+            notices=self.notices,
         )
 
     @cached_property
@@ -394,6 +398,8 @@ def publish(
     documents += [
         assemble_dossier(world, model, moment) for _, model in sorted(world.models.items())
     ]
+    records = {item.id: item for item in documents if isinstance(item, Record)}
+    work.notices = published_notices(context.settings, context.loaded, records)
     versions: list[VersionRef] = []
     assessments: dict[str, Assessment] = {}
     for document in documents:

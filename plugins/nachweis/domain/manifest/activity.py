@@ -262,6 +262,9 @@ class Notice(Manifest):
     version: str | None = None
     published_at: dt.date | None = None
     published_text: Uri | None = None
+    copies: dict[str, Uri] = {}
+    """Language to a copy of the published text, as a path from the folder that holds manifests/;
+    each night compares it with the notice generated from the record."""
     delivery: list[Text] = []
     objection_block: Text | None = None
 
