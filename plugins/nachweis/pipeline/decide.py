@@ -20,6 +20,7 @@ from nachweis.domain.record import (
     RecordField,
 )
 from nachweis.pipeline.comparisons import Rule, narrowed, pairs_of, rules_of, told, untested
+from nachweis.pipeline.derived import derived_sections
 from nachweis.pipeline.outside import outside
 from nachweis.pipeline.states import (
     Decision,
@@ -318,7 +319,9 @@ def assess_dossier(dossier: Dossier, version: int, digest: str, tonight: Tonight
         verdicts.append(
             field_verdict(ROBUSTNESS, subjects_of_dossier_field(ROBUSTNESS, model), tonight)
         )
-    return _assessment(dossier, version, digest, verdicts, subjects, tonight)
+    made = _assessment(dossier, version, digest, verdicts, subjects, tonight)
+    derived = derived_sections(tonight.world, model, tonight.night.date)
+    return made.model_copy(update={"derived": derived})
 
 
 ROBUSTNESS = RecordField(
