@@ -22,6 +22,7 @@ from nachweis.pipeline.approval_history import History, approval_on, history, to
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
 from nachweis.pipeline.context import source_digest
 from nachweis.pipeline.load import load_world
+from nachweis.pipeline.site_upload import mirror
 from nachweis.settings import Settings
 from nachweis.storage.documents import DEMONSTRATION_LOCK
 
@@ -168,6 +169,8 @@ def _protection(settings: Settings, period: str) -> str:
 def render_site(settings: Settings) -> RenderReport:
     """Render the site into the state folder; pages that did not change are left alone.
 
+    In production the bucket ``site`` then holds the same files.
+
     Args:
         settings: Resolved settings.
 
@@ -176,7 +179,13 @@ def render_site(settings: Settings) -> RenderReport:
     """
     archive = open_archive(settings)
     world = load_world(settings).world
-    return render_pages(collect(archive, world, settings), settings.site, settings.templates)
+    report = render_pages(collect(archive, world, settings), settings.site, settings.templates)
+    if settings.mode == "production":
+        from nachweis.storage.s3 import open_store
+
+        # The demonstration's own server is reached by nobody else: the folder is enough there.
+        mirror(settings.site, open_store(settings, "site"))
+    return report
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
