@@ -16,7 +16,7 @@ from rich.console import Console
 from nachweis import __version__, cli_approvals, registry
 from nachweis.cli_correct import correct
 from nachweis.cli_diff import diff
-from nachweis.cli_evidence import doctor, iam, key_app, pack, verify
+from nachweis.cli_evidence import doctor, iam, key_app, pack, self_check, verify
 from nachweis.cli_export import export
 from nachweis.cli_findings import print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
@@ -49,6 +49,7 @@ app.add_typer(key_app, name="key")
 app.command()(correct)
 app.command()(verify)
 app.command()(doctor)
+app.command("self-check")(self_check)
 app.command()(iam)
 app.command()(pack)
 app.command()(export)

@@ -36,6 +36,30 @@ def pack(
     out.print("Give the fingerprint of your key on another way: nachweis key list", markup=False)
 
 
+def self_check(
+    night: Annotated[
+        str | None, typer.Option(help="Newest night that should be signed; default: yesterday.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Verify everything.")] = False,
+) -> None:
+    """Verify what is new and look for missed nights. 0: nothing to tell; 1: there is."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.self_check import self_check as run
+
+    _resolved()
+    found = run(str(day(night, "--night")) if night else None, full=full)
+    out.print(f"Verified   {found.scope}", markup=False)
+    for problem in found.problems:
+        out.print(f"Problem    {problem}", markup=False)
+    if found.incident:
+        out.print(f"Incident   {found.incident}", markup=False)
+    for missing in found.missing:
+        out.print(f"Missing    the night of {missing} is not signed", markup=False)
+    if found.ok:
+        out.print(f"Complete   up to the night of {found.night}", markup=False)
+    raise typer.Exit(0 if found.ok else 1)
+
+
 def verify(
     trusted: Annotated[
         str | None,

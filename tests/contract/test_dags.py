@@ -34,8 +34,19 @@ def dags() -> dict[str, Any]:
     return dict(bag.dags)
 
 
-def test_the_three_nightly_dags_exist(dags: dict[str, Any]) -> None:
-    assert set(dags) >= {*NIGHTLY, "processing_records"}
+def test_the_nightly_dags_exist(dags: dict[str, Any]) -> None:
+    assert set(dags) >= {*NIGHTLY, "processing_records", "evidence_self_check"}
+
+
+def test_the_evidence_is_checked_each_morning_whatever_the_nights_do(dags: dict[str, Any]) -> None:
+    timetable = coerce_to_core_timetable(dags["evidence_self_check"].timetable)
+    info = timetable.next_dagrun_info_v2(
+        last_dagrun_info=None,
+        restriction=TimeRestriction(pendulum.datetime(2026, 1, 2), None, catchup=True),
+    )
+    assert info is not None
+    assert info.run_after.in_timezone("Europe/Berlin").hour == 6
+    assert info.partition_key is None
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

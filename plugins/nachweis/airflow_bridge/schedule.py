@@ -10,6 +10,7 @@ import yaml
 from airflow.sdk import (
     Asset,
     CronPartitionTimetable,
+    CronTriggerTimetable,
     ExceptionRetryPolicy,
     PartitionedAssetTimetable,
     RetryAction,
@@ -24,6 +25,8 @@ DEFAULT_ZONE = "Europe/Berlin"
 START = "0 4 * * *"
 """04:00 exists once on every day of the year. 02:00 does not: on the night the clocks go forward,
 CronPartitionTimetable would give two runs the same partition key and one night none."""
+
+LATER = "0 6 * * *"
 
 DATA_SETS_TESTED = Asset(name="data_sets_tested", uri="nachweis://nights/data-sets")
 MODELS_OBSERVED = Asset(name="models_observed", uri="nachweis://nights/models")
@@ -76,6 +79,11 @@ def nightly() -> CronPartitionTimetable:
     return CronPartitionTimetable(
         START, timezone=organisation_zone(), run_offset=-1, key_format="%Y-%m-%d"
     )
+
+
+def each_morning() -> CronTriggerTimetable:
+    """Two hours after the nights start: by then they should be signed."""
+    return CronTriggerTimetable(LATER, timezone=organisation_zone())
 
 
 def after_both() -> PartitionedAssetTimetable:

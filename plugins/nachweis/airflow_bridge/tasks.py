@@ -201,13 +201,51 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
             demonstration, no server to tell it through.
         NachweisError: If the Airflow connection is missing in production.
     """
-    from airflow.sdk.exceptions import AirflowSkipException
-
-    from nachweis.airflow_bridge.notify import Message, deliver
     from nachweis.pipeline import night as pipeline
 
     night = night_of(context)
-    content = pipeline.notify(night, summary, channel)
+    _send(context, night, pipeline.notify(night, summary, channel), channel)
+    pipeline.told(night, summary, channel)
+
+
+def self_check(context: Context) -> dict[str, Any]:
+    """Verify the evidence and look for missed nights.
+
+    Args:
+        context: Airflow's task context; its configuration may name the newest night to expect.
+
+    Returns:
+        What was found.
+    """
+    from nachweis.pipeline import self_check as pipeline
+
+    run: Any = context["dag_run"]
+    with progress.step("checking the evidence"):
+        found = pipeline.self_check((run.conf or {}).get("night"))
+    progress.tell(
+        "the evidence verifies, no night is missing"
+        if found.ok
+        else f"{len(found.problems)} problems, {len(found.missing)} nights missing"
+    )
+    return found.document()
+
+
+def notify_self_check(context: Context, found: Mapping[str, Any], channel: Channel) -> None:
+    """Tell people over one channel what the check of the evidence found; see :func:`notify`."""
+    from nachweis.pipeline import self_check as pipeline
+
+    _send(context, str(found["night"]), pipeline.notify(found, channel), channel)
+    pipeline.told(found, channel)
+
+
+def _send(
+    context: Context, night: str, content: Mapping[str, Any] | None, channel: Channel
+) -> None:
+    """Send what the pipeline wants to tell, or skip the task with the reason."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from nachweis.airflow_bridge.notify import Message, deliver
+
     if content is None:
         raise AirflowSkipException("nothing new to tell")
     messages = [Message.read(night, one) for one in (content, *content.get("owners", ()))]
@@ -227,7 +265,6 @@ def notify(context: Context, summary: Mapping[str, Any], channel: Channel) -> No
     with progress.step(f"sending by {channel}"):
         for message in messages:
             deliver(message, channel, context)
-    pipeline.told(night, summary, channel)
     progress.tell(f"{len(messages)} message(s) sent by {channel}")
 
 
