@@ -150,9 +150,18 @@ def test_a_retention_rule_is_contradicted_by_its_own_rows_only() -> None:
             threshold=Threshold(value=0, operator="==", source="retention rule"),
         )
 
-    oldest = Measurement(name="oldest_age", value=31, unit="months", group="letters/one/at")
+    def oldest(rule: str, months: int | None) -> Measurement:
+        group = f"letters/{rule}/at"
+        return Measurement(name="oldest_age", value=months, unit="months", group=group)
+
     failed = finding("retention_kept", Outcome.FAIL).model_copy(
-        update={"measurements": (measured("one", 40), oldest, measured("other", 0))}
+        update={
+            "measurements": (
+                *(measured("one", 40), oldest("one", 31)),
+                *(measured("other", 0), oldest("other", 3)),
+                *(measured("undated", 0), oldest("undated", None)),
+            )
+        }
     )
     located = {"data_set/it": locate([failed], "0" * 64)}
     tonight = Tonight(world(), NIGHT, located)
@@ -163,6 +172,42 @@ def test_a_retention_rule_is_contradicted_by_its_own_rows_only() -> None:
     }
     other = field_verdict(field("retention/other", period="P60M"), set(located), tonight)
     assert other.verdict is Verdict.CONFIRMED
+    undated = field_verdict(field("retention/undated", period="P60M"), set(located), tonight)
+    assert undated.verdict is Verdict.NOT_TESTED
+
+
+def test_a_rule_of_the_same_name_in_another_activity_is_another_rule() -> None:
+    def measured(name: str, of: str, value: int) -> Measurement:
+        limit = Threshold(value=0, operator="==", source="retention rule")
+        return Measurement(
+            name=name,
+            value=value,
+            group=f"{of}/one/at",
+            threshold=limit if name == "rows_beyond_period" else None,
+        )
+
+    failed = finding("retention_kept", Outcome.FAIL).model_copy(
+        update={
+            "measurements": (
+                *(
+                    measured("rows_beyond_period", "letters", 40),
+                    measured("oldest_age", "letters", 31),
+                ),
+                *(measured("rows_beyond_period", "calls", 0), measured("oldest_age", "calls", 3)),
+            )
+        }
+    )
+    located = {"data_set/it": locate([failed], "0" * 64)}
+
+    def judged_for(activity_id: str) -> FieldVerdict:
+        tonight = Tonight(world(), NIGHT, located)
+        one = field("retention/one", period="P24M")
+        return field_verdict(one, set(located), tonight, activity=activity_id)
+
+    assert judged_for("calls").verdict is Verdict.CONFIRMED
+    letters = judged_for("letters")
+    assert letters.verdict is Verdict.CONTRADICTED
+    assert {pair.observed for item in letters.comparisons for pair in item.pairs} == {40, 31}
 
 
 # ----------------------------------------------------------------------- beside the checks

@@ -101,6 +101,19 @@ def test_permission_to_contact_says_nothing_about_the_legal_basis() -> None:
     assert field_verdict(basis, {SUBJECT}, tonight(contact)).verdict is Verdict.NOT_TESTED
 
 
+def test_what_was_carried_over_was_tested_in_the_night_that_observed_it() -> None:
+    def on(*nights: str | None) -> str:
+        findings = [
+            finding(Outcome.PASS).model_copy(update={"carried_from": night}) for night in nights
+        ]
+        seen = tonight({SUBJECT: locate(findings, "0" * 64)})
+        return field_verdict(RETENTION, {SUBJECT}, seen).tested_on
+
+    assert on("2026-02-27") == "2026-02-27"
+    assert on(None, "2026-02-28", "2026-02-26") == "2026-02-26"
+    assert on(None) == str(NIGHT)
+
+
 def test_a_missing_field_is_never_confirmed() -> None:
     missing = RETENTION.model_copy(update={"origin": Origin.MISSING, "value": None})
     found = field_verdict(missing, {SUBJECT}, tonight(located(Outcome.PASS)))

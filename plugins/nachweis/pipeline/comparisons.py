@@ -185,12 +185,15 @@ def all_rules() -> dict[str, tuple[str, ...]]:
 _MOST_PAIRS = 12
 
 
-def pairs_of(findings: Iterable[Finding], field: RecordField) -> tuple[Pair, ...]:
+def pairs_of(
+    findings: Iterable[Finding], field: RecordField, activity: str = ""
+) -> tuple[Pair, ...]:
     """What was declared and what was observed, from the measurements of findings.
 
     Args:
         findings: Findings that speak about the field.
         field: The field.
+        activity: Id of the record's activity; empty for a dossier.
 
     Returns:
         Pairs that differ first; nothing but counts, rates, months and names of columns' groups.
@@ -198,7 +201,7 @@ def pairs_of(findings: Iterable[Finding], field: RecordField) -> tuple[Pair, ...
     pairs: dict[tuple[str, str], Pair] = {}
     for finding in findings:
         for measurement in finding.measurements:
-            if not about(measurement, field):
+            if not about(measurement, field, activity):
                 continue
             pair = _pair(measurement, field)
             if pair is not None:
@@ -208,12 +211,14 @@ def pairs_of(findings: Iterable[Finding], field: RecordField) -> tuple[Pair, ...
     return tuple(found[:_MOST_PAIRS])
 
 
-def about(measurement: Measurement, field: RecordField) -> bool:
+def about(measurement: Measurement, field: RecordField, activity: str = "") -> bool:
     """Whether a measurement is about this field: numbers of another retention rule are not."""
     part, _, key = field.id.partition("/")
     if part != "retention" or not measurement.group or measurement.group.count("/") < 2:
         return True
-    return measurement.group.split("/")[1] == key
+    of, rule, _ = measurement.group.split("/", 2)
+    # Two activities may each have a rule of the same name for one data set.
+    return rule == key and activity in {"", of}
 
 
 def _pair(measurement: Measurement, field: RecordField) -> Pair | None:
@@ -265,24 +270,22 @@ def keeps(measurement: Measurement) -> bool | None:
     }[limit.operator]
 
 
-def narrowed(finding: Finding, field: RecordField) -> Outcome:
+def narrowed(finding: Finding, field: RecordField, activity: str = "") -> Outcome:
     """A finding's outcome as far as it is about this field.
 
     A finding covers all retention rules of a data set; only those that are exceeded are
-    contradicted by it.
+    contradicted by it. One of whose rows none has a date was not looked at: none of its rows is
+    known to lie beyond the period, and none within.
     """
-    part, _, key = field.id.partition("/")
+    part, _, _ = field.id.partition("/")
     if part != "retention" or finding.outcome is not Outcome.FAIL:
         return finding.outcome
-    own = [
-        measurement
-        for measurement in finding.measurements
-        if measurement.name == "rows_beyond_period"
-        and (measurement.group or "").split("/")[1:2] == [key]
-    ]
-    if own and all(keeps(measurement) for measurement in own):
-        return Outcome.PASS
-    return finding.outcome
+    own = [item for item in finding.measurements if item.group and about(item, field, activity)]
+    beyond = [item for item in own if item.name == "rows_beyond_period"]
+    if not beyond or not all(keeps(item) for item in beyond):
+        return finding.outcome
+    dated = {item.group for item in own if item.name == "oldest_age" and item.value is not None}
+    return Outcome.PASS if {item.group for item in beyond} <= dated else Outcome.NOT_AVAILABLE
 
 
 def untested(rule: Rule, why: str = "") -> Comparison:

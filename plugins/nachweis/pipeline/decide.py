@@ -62,6 +62,8 @@ def field_verdict(
     tonight: Tonight,
     attestations: Iterable[Attestation] = (),
     besides: Sequence[Comparison] = (),
+    *,
+    activity: str = "",
 ) -> FieldVerdict:
     """Compare one declared field with what was observed.
 
@@ -76,6 +78,7 @@ def field_verdict(
         tonight: The night with its findings.
         attestations: Dated statements for the field's control.
         besides: Comparisons that rest on no check.
+        activity: Id of the record's activity; empty for a dossier.
 
     Returns:
         The verdict with scope, date and evidence.
@@ -89,7 +92,8 @@ def field_verdict(
         )
     rules = rules_of(field)
     looked_at = [
-        _Looked.at(rule, place == 0, field, subjects, tonight) for place, rule in enumerate(rules)
+        _Looked.at(rule, place == 0, field, subjects, tonight, activity)
+        for place, rule in enumerate(rules)
     ]
     comparisons: list[Comparison] = []
     for looked in looked_at:
@@ -121,7 +125,7 @@ def field_verdict(
         origin=field.origin,
         verdict=verdict,
         scope=", ".join(sorted(scopes)),
-        tested_on=str(tonight.night),
+        tested_on=_tested_on([i for i in seen if i.comparison.verdict is verdict], tonight),
         checks=tuple(sorted({f"{i.finding.check}@{i.finding.subject}" for i in shown})),
         evidence=tuple(item.evidence for item in shown[:20]),
         explanation="; ".join(said),
@@ -129,6 +133,13 @@ def field_verdict(
         observed=observed,
         comparisons=tuple(comparisons),
     )
+
+
+def _tested_on(deciding: Sequence[_Looked], tonight: Tonight) -> str:
+    """The night that observed what decides; the oldest one where findings were carried over."""
+    shown = [item.finding for looked in deciding for item in looked.shown]
+    night = str(tonight.night)
+    return min((item.carried_from or night for item in shown), default=night)
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,13 @@ class _Looked:
 
     @classmethod
     def at(
-        cls, rule: Rule, first: bool, field: RecordField, subjects: set[str], tonight: Tonight
+        cls,
+        rule: Rule,
+        first: bool,
+        field: RecordField,
+        subjects: set[str],
+        tonight: Tonight,
+        activity: str,
     ) -> _Looked:
         """Collect a rule's findings; the first rule of a field must have seen all subjects."""
         relevant = [
@@ -156,13 +173,13 @@ class _Looked:
             return cls(rule, (), untested(rule))
         kinds = {item.finding.subject.kind.value for item in relevant}
         wanted = {item for item in subjects if item.partition("/")[0] in kinds} if first else set()
-        verdict, shown, explanation = _compared(relevant, wanted, tonight, field)
+        verdict, shown, explanation = _compared(relevant, wanted, tonight, field, activity)
         comparison = Comparison(
             rule=rule.id,
             verdict=verdict,
             reason="in_part" if verdict is Verdict.NOT_TESTED else "",
             scope=", ".join(sorted({str(item.finding.subject) for item in relevant})),
-            pairs=pairs_of([item.finding for item in shown], field),
+            pairs=pairs_of([item.finding for item in shown], field, activity),
         )
         return cls(rule, relevant, comparison, shown, explanation)
 
@@ -192,12 +209,16 @@ def _combined(
 
 
 def _compared(
-    relevant: Sequence[Located], subjects: set[str], tonight: Tonight, field: RecordField
+    relevant: Sequence[Located],
+    subjects: set[str],
+    tonight: Tonight,
+    field: RecordField,
+    activity: str,
 ) -> tuple[Verdict, Sequence[Located], str]:
     """Verdict on a field, the findings it rests on, and why."""
     by_outcome: dict[Outcome, list[Located]] = {outcome: [] for outcome in Outcome}
     for item in relevant:
-        by_outcome[narrowed(item.finding, field)].append(item)
+        by_outcome[narrowed(item.finding, field, activity)].append(item)
     failing, passing = by_outcome[Outcome.FAIL], by_outcome[Outcome.PASS]
     if failing:
         reports = sorted({item.finding.explanation for item in failing})
@@ -300,7 +321,14 @@ def assess_record(record: Record, version: int, digest: str, tonight: Tonight) -
                 subjects |= about
             besides = outside(field_, activity, world, tonight.night.date, tonight.places, notices)
             verdicts.append(
-                field_verdict(field_, about, tonight, world.attestations.values(), besides)
+                field_verdict(
+                    field_,
+                    about,
+                    tonight,
+                    world.attestations.values(),
+                    besides,
+                    activity=activity.id,
+                )
             )
     return _assessment(record, version, digest, verdicts, subjects, tonight)
 
