@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from nachweis.pages.exports import Source, by_name, formats, renderings
 from nachweis.pages.exports.csv_fields import inert
 from nachweis.pages.exports.json_document import schemas
 from nachweis.pages.exports.model_card import markdown
+from nachweis.pages.render import harmless
 from nachweis.pipeline.leaks import demand_clean_export
 from nachweis.settings import PACKAGE_ROOT
 from tests.export_world import bank, demo
@@ -94,6 +96,27 @@ def test_csv_has_every_field_of_every_activity_once() -> None:
 def test_no_cell_of_a_csv_can_start_a_formula(text: str) -> None:
     assert not inert(text).strip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert inert(text).endswith(inert(text).removeprefix("'"))
+    assert inert(text).replace("'", "") == harmless(text).replace("'", "")  # nothing else changes
+
+
+@given(st.text(alphabet=' ;,\t\n"=+-@1\u2003\uff1d', max_size=12))
+def test_no_part_of_a_cell_starts_a_formula_behind_a_separator(text: str) -> None:
+    for part in re.split("[;,\t\r\n]", inert(text)):
+        assert not part.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Newsletter;=HYPERLINK(1)", "Newsletter;'=HYPERLINK(1)"),
+        ("\u2003=1", "'\u2003=1"),
+        ("a\n=1", "a\n'=1"),
+        ('a; "=1"', 'a; "\'=1"'),
+        ("a, b; c - d", "a, b; c - d"),
+    ],
+)
+def test_a_cell_stays_readable(text: str, shown: str) -> None:
+    assert inert(text) == shown
 
 
 def test_each_format_is_found_by_its_name_and_a_mistake_lists_them() -> None:

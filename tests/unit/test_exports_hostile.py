@@ -29,6 +29,7 @@ HOSTILE = (
     "=cmd|' /C calc'!A0 </td><script>alert(1)</script><img src=x onerror=alert(1)>\"' "
     '{{ 7 * 191 }} {% raw %} #import "x" $x$ [a](javascript:alert(1)) &amp; \\w '
     "\u202e\u2066\u200f\x00\x1b \ufffe 漢字"
+    ' ;=HYPERLINK(1);"=1"\t@SUM(1)\n+1, -1'
 )
 BAD_ADDRESS = "javascript:alert(1)//\u202ehttps://example.org/"
 LONG = "=cmd " + "long" * 25_000
@@ -84,6 +85,19 @@ def test_csv_holds_no_formula_and_no_hidden_character(world: Exports) -> None:
             assert harmless(cell) == cell
             seen += cell.startswith("'=cmd")
         assert seen
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_holds_no_formula_wherever_a_spreadsheet_splits_it(
+    world: Exports, separator: str
+) -> None:
+    """A spreadsheet set to German or Danish splits at semicolons."""
+    for source in _sources(world):
+        text = (_render("csv", source) or b"").decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        assert any(len(row) > 1 for row in rows)
+        for cell in (cell for row in rows for cell in row):
+            assert not cell.lstrip(' \u00a0"').startswith(("=", "+", "-", "@")), cell
 
 
 @pytest.mark.parametrize("layout", ["", "DE", "UK"])

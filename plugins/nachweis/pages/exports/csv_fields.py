@@ -1,13 +1,15 @@
 """CSV: one row per field, for spreadsheets and scripts; UTF-8 with a mark, as Excel wants it.
 
-A cell that a spreadsheet could take for a formula starts with an apostrophe. The JSON has the
-texts as they were declared.
+Where a spreadsheet could take a text for a formula stands an apostrophe: at the start of a cell,
+and behind a separator within it, because a spreadsheet set to German or Danish splits a line at its
+semicolons, not at its commas. The JSON has the texts as they were declared.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 
 from nachweis.pages.exports._model import Format, Source, fields
 from nachweis.pages.exports._values import field_text, resolved
@@ -17,13 +19,22 @@ COLUMNS = (
     "document", "title", "version", "digest", "required_by_law", "section", "field", "label",
     "value", "origin",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_SEPARATORS = frozenset(";,\t\r\n")
+_BETWEEN = re.compile(r'[;,\s"]+')
+"""What can stand between the end of one cell and the text of the next, wherever lines are split."""
 
 
 def inert(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    shown: str = harmless(cell)
-    return f"'{shown}" if shown.lstrip(" \u00a0").startswith(_FORMULA) else shown
+    """A cell that no spreadsheet takes for a formula, at whatever separator it splits lines."""
+    shown = _BETWEEN.sub(_split, harmless(cell))
+    start = shown.lstrip(" \u00a0").startswith(("\t", "\r", "\n"))
+    return f"'{shown}" if start or shown.lstrip().startswith(_FORMULA) else shown
+
+
+def _split(between: re.Match[str]) -> str:
+    opens = between.string.startswith(_FORMULA, between.end())
+    return f"{between[0]}'" if opens and _SEPARATORS & set(between[0]) else between[0]
 
 
 def _render(source: Source) -> bytes:
