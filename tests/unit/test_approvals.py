@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.approval_desk import (
     TARGET,
     Office,
 )
+from tests.signed_store import signer
 
 REASON = "The shorter period cannot be kept before the new system is there."
 
@@ -49,6 +51,29 @@ def refused(caught: pytest.ExceptionInfo[NachweisError]) -> str:
 
 
 # ------------------------------------------------------------------------- the usual way
+
+
+def test_an_approval_that_only_a_revoked_key_signed_no_longer_counts(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.submit()
+    submitted = office.archive.length
+    office.approve(reason=REASON)
+    first, second = office.store.ledger, signer(office.folder, "second")
+    first.rotate(second, announce_only=True)
+    office.store.ledger = dataclasses.replace(first, signer=second)
+    assert office.archive.untrusted == frozenset()
+    office.store.ledger.revoke(
+        first.signer.public_key.keyid, from_sequence=submitted + 1, reason="compromised"
+    )
+    archive = office.archive
+    assert archive.untrusted == {submitted + 1}
+    assert "only revoked keys" in caplog.text
+    assert office.desk.case(archive, TARGET).approval.standing is Standing.SUBMITTED
+    assert [item.state for item in archive.decisions()] == ["submitted"]
+    (events,) = history(archive)["record", TARGET].values()
+    assert [item.event.type for item in events] == ["submitted"]
+    assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
 
 
 def test_submitted_advised_and_approved_is_approved_on_named_evidence(office: Office) -> None:

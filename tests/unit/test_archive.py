@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,28 @@ def test_the_ledger_of_another_organisation_is_refused(store: SignedStore, tmp_p
     with pytest.raises(NachweisError, match="nights of mine") as caught:
         archive.demand_organisation("yours")
     assert "NACHWEIS_STATE" in caught.value.remedy
+
+
+def test_a_night_that_only_a_revoked_key_signed_is_no_evidence(
+    store: SignedStore, tmp_path: Path
+) -> None:
+    store.night("2026-03-02", "f" * 16, supersedes="0123456789abcdef")
+    store.night("2026-03-03")
+    first, second = store.ledger, signer(tmp_path, "second")
+    joined = first.rotate(second, announce_only=True).entry.sequence
+    store.ledger = dataclasses.replace(first, signer=second)
+    store.night("2026-03-04")
+    store.ledger.revoke(first.signer.public_key.keyid, from_sequence=4, reason="compromised")
+    archive = Archive(store.records, tmp_path / "cache")
+    # The second key signed its own announcement too, so that this one counts.
+    assert archive.untrusted == {4, 5} and joined == 6
+    assert [(item.night, item.sequence) for item in archive.attempts] == [
+        ("2026-03-01", 2), ("2026-03-02", 3), ("2026-03-04", 7),
+    ]  # fmt: skip
+    current = archive.current("2026-03-02")
+    assert current is not None and current.sequence == 3
+    assert archive.current("2026-03-03") is None
+    activity = "activity/newsletter"
+    looked_back = archive.history(activity, dt.date(2026, 3, 5), 9)
+    assert [night for night, _ in looked_back] == ["2026-03-04", "2026-03-02", "2026-03-01"]
+    assert (archive.length, len(archive.entries), len(archive.every_attempt)) == (8, 8, 5)

@@ -36,16 +36,17 @@ def history(archive: Archive, until: dt.datetime | None = None) -> History:
 
     Returns:
         The events. One that was written without knowledge of an event that was signed before it
-        does not count: of two people who decide at the same time, the first signature holds.
+        does not count: of two people who decide at the same time, the first signature holds. One
+        that only revoked keys signed is as if it had never been signed.
 
     Raises:
         IntegrityError: If an event is missing, differs from its digest, or stands in a wrong place.
     """
     removals = {EntryKind.WITHDRAWAL, EntryKind.DISPOSAL}
-    removed = {key for one in archive.entries if one.kind in removals for key in one.subjects}
+    removed = {key for one in archive.counted if one.kind in removals for key in one.subjects}
     found: dict[Target, dict[int, list[SignedEvent]]] = {}
     last: dict[tuple[Target, int], str] = {}
-    for entry in archive.entries:
+    for entry in archive.counted:
         if entry.kind is not EntryKind.DECISION or (until and entry.signed_at > until):
             continue
         for key, digest in entry.subjects.items():

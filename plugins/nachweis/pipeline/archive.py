@@ -3,11 +3,16 @@
 Everything signed is cached in the state folder. A cached ledger entry is verified by its
 signature and chain each time it is loaded, a cached document by its digest, so that the cache
 needs no trust.
+
+An entry counts as evidence only while a key that signed it is trusted at its number. One that was
+signed by nobody but keys revoked with effect from before it stays in the ledger and in packs, where
+every verifier names it; here it makes no night, no decision and no incident.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from nachweis.pipeline.decide import Decision
 
 D = TypeVar("D", bound=Document)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,9 @@ class Archive:
     # --------------------------------------------------------------------------- ledger
 
     @cached_property
-    def _entries(self) -> list[tuple[LedgerEntry, str]]:
-        keyring, found = Keyring(), list[tuple[LedgerEntry, str]]()
+    def _walked(self) -> tuple[list[tuple[LedgerEntry, frozenset[str]]], dict[str, int]]:
+        """Entries with the keys that signed them, and from which number on a key is revoked."""
+        keyring, found = Keyring(), list[tuple[LedgerEntry, frozenset[str]]]()
         previous, sequence = NO_PREVIOUS, 1
         while (envelope := self._envelope(sequence)) is not None:
             entry, keyids = keyring.admit(envelope)
@@ -85,7 +92,7 @@ class Archive:
                     where=layout.ledger(sequence),
                     remedy="run `nachweis verify`; do not write to this store before it is clear",
                 )
-            found.append((entry, min(keyids)))
+            found.append((entry, keyids))
             previous, sequence = entry.digest, sequence + 1
         if found and self.store.head(layout.ledger(len(found))) is None:
             raise IntegrityError(
@@ -94,7 +101,7 @@ class Archive:
                 remedy="find out who shortened or reset the store; if you did so on purpose, "
                 f"delete {self.cache}",
             )
-        return found
+        return found, keyring.revoked
 
     def _envelope(self, sequence: int) -> bytes | None:
         key = layout.ledger(sequence)
@@ -109,18 +116,49 @@ class Archive:
         return body
 
     @property
+    def _entries(self) -> list[tuple[LedgerEntry, frozenset[str]]]:
+        return self._walked[0]
+
+    @property
     def length(self) -> int:
         """Number of ledger entries."""
         return len(self._entries)
 
     @property
     def entries(self) -> list[LedgerEntry]:
-        """All entries, oldest first."""
+        """All entries, oldest first, whether they count as evidence or not."""
         return [entry for entry, _ in self._entries]
 
     @cached_property
+    def untrusted(self) -> frozenset[int]:
+        """Numbers of the entries that only revoked keys signed; they are no evidence."""
+        entries, revoked = self._walked
+        found = frozenset(
+            entry.sequence
+            for entry, keyids in entries
+            if all(revoked.get(one, entry.sequence + 1) <= entry.sequence for one in keyids)
+        )
+        if found:
+            _log.warning(
+                "%d ledger entries do not count, since only revoked keys signed them: %s",
+                len(found),
+                ", ".join(str(number) for number in sorted(found)[:10]),
+            )
+        return found
+
+    @cached_property
+    def counted(self) -> list[LedgerEntry]:
+        """The entries that count as evidence, oldest first."""
+        return [entry for entry in self.entries if entry.sequence not in self.untrusted]
+
+    @cached_property
     def attempts(self) -> list[SignedAttempt]:
-        """All signed attempts in ledger order."""
+        """The signed attempts that count as evidence, in ledger order."""
+        return [item for item in self.every_attempt if item.sequence not in self.untrusted]
+
+    @cached_property
+    def every_attempt(self) -> list[SignedAttempt]:
+        """All signed attempts, also those that only revoked keys signed."""
         return [
             SignedAttempt(
                 entry.predicate.night,
@@ -128,12 +166,17 @@ class Archive:
                 entry.predicate.idempotency_key,
                 entry.predicate.statement,
                 entry.sequence,
-                keyid,
+                self._signer(keyids, entry.sequence),
                 entry.signed_at,
             )
-            for entry, keyid in self._entries
+            for entry, keyids in self._entries
             if entry.kind is EntryKind.NIGHT and isinstance(entry.predicate, NightPredicate)
         ]
+
+    def _signer(self, keyids: frozenset[str], number: int) -> str:
+        """The key to name for an entry: one that is trusted there, if there is one."""
+        _, revoked = self._walked
+        return min(keyids, key=lambda one: (revoked.get(one, number + 1) <= number, one))
 
     def current(self, night: str) -> SignedAttempt | None:
         """The attempt of a night that no later one supersedes, or None."""
@@ -263,7 +306,7 @@ class Archive:
         """Ids of the incidents whose opening is signed."""
         return frozenset(
             entry.predicate.id
-            for entry in self.entries
+            for entry in self.counted
             if entry.kind is EntryKind.INCIDENT
             and isinstance(entry.predicate, ReferencePredicate)
             and entry.predicate.event == "opened"
@@ -275,7 +318,7 @@ class Archive:
 
         return [
             Decision(entry.predicate.id, entry.predicate.event, entry.predicate.night or "")
-            for entry in self.entries
+            for entry in self.counted
             if entry.kind is EntryKind.DECISION and isinstance(entry.predicate, ReferencePredicate)
         ]
 

@@ -108,12 +108,14 @@ class _Packing:
 
     def collect(self, anchor: ObjectStore) -> None:
         """Add everything that the format asks for."""
-        attempts = [item for item in self.archive.attempts if self.start <= item.night <= self.end]
+        # A pack shows the ledger as it is; verifiers name entries that only revoked keys signed.
+        signed = self.archive.every_attempt
+        attempts = [item for item in signed if self.start <= item.night <= self.end]
         if not attempts:
             raise NachweisError(
                 "no night of this time was signed",
                 where=f"{self.start} to {self.end}",
-                valid=sorted({item.night for item in self.archive.attempts})[-10:],
+                valid=sorted({item.night for item in signed})[-10:],
             )
         first = min(item.sequence for item in attempts)
         self._demand_one_client(first)
@@ -143,7 +145,7 @@ class _Packing:
         """Refuse where statements and entries would show what was done for other clients."""
         records: dict[tuple[str, str], Record] = {}
         known: set[str] = set()
-        for attempt in self.archive.attempts:
+        for attempt in self.archive.every_attempt:
             for version in self.archive.statement(attempt).versions:
                 if version.kind == "record":
                     known.add(version.id)
