@@ -17,7 +17,7 @@ from nachweis.domain.finding import (
     Subject,
     Threshold,
 )
-from nachweis.domain.manifest import Activity, Origin, Verdict, World
+from nachweis.domain.manifest import Activity, DataSet, Origin, Verdict, World
 from nachweis.domain.manifest.organisation import Organisation
 from nachweis.domain.night import Night
 from nachweis.domain.place import EVIDENCE_STORE, PlaceFacts
@@ -64,7 +64,7 @@ def finding(check: str, outcome: Outcome, value: int = 0) -> Finding:
     )
 
 
-def world(**about: Any) -> World:
+def world(data_sets: dict[str, str] | None = None, **about: Any) -> World:
     party = {"legal_name": "E", "address": "S", "country": "DE", "email": "p@example.com"}
     return World(
         organisation=Organisation.model_validate(
@@ -78,6 +78,10 @@ def world(**about: Any) -> World:
             }
         ),
         controls=CONTROLS,
+        data_sets={
+            key: DataSet.model_validate({"id": key, "role": "source", "location": location})
+            for key, location in (data_sets or {}).items()
+        },
     )
 
 
@@ -234,7 +238,13 @@ def beside(
     return field_verdict(field(name), set(), Tonight(world(), NIGHT, {}), (), found)
 
 
-HERE = PlaceFacts(region="eu-central-1", replicas=(), encryption="AES256", tls_only=True)
+HERE = PlaceFacts(
+    region="eu-central-1",
+    replicas=(),
+    encryption="AES256",
+    public_access_blocked=True,
+    tls_only=True,
+)
 
 
 @pytest.mark.parametrize(
@@ -295,6 +305,63 @@ def test_settings_of_the_store_against_declared_measures(
 ) -> None:
     measure = {"control": control, "statement": {"en": "So it is"}, "expected": expected}
     assert beside(f"toms/{control}", activity(toms=[measure]), facts).verdict is verdict
+
+
+def stored(name: str, elsewhere: str | list[str], **more: Any) -> Comparison:
+    """The comparison for an activity with one data set in a bucket and one elsewhere."""
+    category = {
+        "id": "contact",
+        "text": {"en": "Contact"},
+        "columns": ["in-bucket.name", "elsewhere.name"],
+    }
+    measure = {"control": "ENC-REST", "statement": {"en": "So it is"}}
+    of_ = activity(
+        data_categories=[category],
+        toms=[measure],
+        sovereignty={"host_country": "DE", "operator": "E"},
+    )
+    both = world({"in-bucket": "s3://data/x", "elsewhere": elsewhere})
+    places = {"in-bucket": (HERE,), EVIDENCE_STORE: (HERE,)}
+    if "s3://data/y" in elsewhere:
+        places["elsewhere"] = (HERE,)
+    (found,) = outside(field(name), of_, both, NIGHT.date, places, (), **more)
+    return found
+
+
+STORE_FIELDS = ("transfers", "sovereignty", "toms/ENC-REST", "toms/ENC-TRANSIT", "toms/ACCESS")
+
+
+@pytest.mark.parametrize("name", STORE_FIELDS)
+@pytest.mark.parametrize("elsewhere", ["data/y.csv", ["s3://data/y", "data/y.csv"]])
+def test_data_outside_the_store_keep_its_fields_untested_and_are_named(
+    name: str, elsewhere: str | list[str]
+) -> None:
+    found = stored(name, elsewhere)
+    assert stored(name, "s3://data/y").verdict is Verdict.CONFIRMED
+    assert (found.verdict, found.reason) == (Verdict.NOT_TESTED, "in_part")
+    assert any("elsewhere" in pair.what and pair.agrees is None for pair in found.pairs)
+
+
+@pytest.mark.parametrize("name", STORE_FIELDS)
+def test_a_store_asked_after_a_later_night_says_nothing_about_this_one(name: str) -> None:
+    found = stored(name, "s3://data/y", later=True)
+    assert (found.verdict, found.reason) == (Verdict.NOT_TESTED, "observed_later")
+    assert "why.observed_later" in CONTROLS.labels
+
+
+@pytest.mark.parametrize("name", ["notice", "parties/controller"])
+def test_a_page_read_after_a_later_night_says_nothing_about_this_one(name: str) -> None:
+    of_ = activity(notice={"copies": {"en": "notice.html"}})
+    (found,) = outside(field(name), of_, world(), NIGHT.date, {}, (), later=True)
+    assert (found.verdict, found.reason) == (Verdict.NOT_TESTED, "observed_later")
+
+
+def test_a_notice_that_names_no_party_confirms_none() -> None:
+    item = PublishedNotice("en", "a" * 64, 1, 1, 0, 0)
+    found = beside("parties/processor", activity(), None, item)
+    assert found.verdict is Verdict.NOT_TESTED
+    assert [one.reason for one in found.comparisons] == ["notice_names_none"]
+    assert "why.notice_names_none" in CONTROLS.labels
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,15 @@ def test_a_published_page_that_is_older_differs(compared: tuple[Loaded, Record, 
 
 def test_a_copy_that_is_not_there_is_not_tested(compared: tuple[Loaded, Record, Path]) -> None:
     assert _found(compared) == (0, 0, "copy_unreadable")
+
+
+@pytest.mark.parametrize(("capacity", "parties"), [("processor", 0), ("controller", 2)])
+def test_only_lines_that_name_a_party_count_as_parties(
+    compared: tuple[Loaded, Record, Path], capacity: str, parties: int
+) -> None:
+    loaded, record, path = compared
+    record = record.model_copy(update={"capacity": capacity})
+    path.write_text("Nothing of this.", encoding="utf-8")
+    settings = Settings(world=str(PACKAGE_ROOT))
+    ((item,),) = published_notices(settings, loaded, {record.id: record}).values()
+    assert (item.parties, item.parties_found) == (parties, 0)

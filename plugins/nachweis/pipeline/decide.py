@@ -319,7 +319,15 @@ def assess_record(record: Record, version: int, digest: str, tonight: Tonight) -
             about = subjects_of_record_field(field_, activity, world)
             if part_and_key(field_)[0] in SHOWN:
                 subjects |= about
-            besides = outside(field_, activity, world, tonight.night.date, tonight.places, notices)
+            besides = outside(
+                field_,
+                activity,
+                world,
+                tonight.night.date,
+                tonight.places,
+                notices,
+                later=tonight.later,
+            )
             verdicts.append(
                 field_verdict(
                     field_,

@@ -63,7 +63,8 @@ def _compared(activity: Activity, record: Record, folder: Path, words: Words) ->
     except NachweisError:
         return PublishedNotice(words.language, generated, 0, 0, problem="copy_unreadable")
     paragraphs = [line for part in parts for line in part.paragraphs]
-    parties = [line for part in parts if part.id == "identity" for line in part.paragraphs]
+    # A processor's text names no party; its one sentence says that the controller informs.
+    parties = [] if record.capacity == "processor" else list(notice.identity())
     return PublishedNotice(
         language=words.language,
         generated_digest=generated,

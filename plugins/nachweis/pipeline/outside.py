@@ -16,6 +16,9 @@ from nachweis.pipeline.subjects import data_sets_of, part_and_key
 Places = Mapping[str, Sequence[PlaceFacts]]
 
 _NEED_CONTRACT = frozenset({"processor", "sub_processor", "joint_controller"})
+_NOT_LOOKED_AT = PlaceFacts(problem="in no object store")
+"""Stands for data of the activity that lie where no store can be asked."""
+_STORE_MEASURES = frozenset({"ENC-REST", "ENC-TRANSIT", "ACCESS"})
 
 
 def outside(
@@ -25,6 +28,8 @@ def outside(
     night: dt.date,
     places: Places,
     notices: Sequence[PublishedNotice],
+    *,
+    later: bool = False,
 ) -> list[Comparison]:
     """Comparisons of a record's field that no check makes.
 
@@ -35,6 +40,8 @@ def outside(
         night: The night.
         places: Data-set id to the facts of its buckets.
         notices: Comparisons of the activity's published notice.
+        later: Whether a later night is signed, so that what buckets and pages say today is not
+            what they said in this one.
 
     Returns:
         The comparisons; empty where nothing outside the checks speaks about the field.
@@ -47,6 +54,8 @@ def outside(
         client = next((item for item in world.organisation.clients if item.id == key), None)
         why = "contract_is_declared" if client and client.contract else "no_contract"
         return [Comparison(rule="EV-CONTRACT", verdict=Verdict.NOT_TESTED, reason=why)]
+    if later:
+        return _observed_later(part, key, activity, world)
     own = _own_places(activity, world, places)
     if part == "transfers" and own:
         return [_transfers(activity, own, world.controls)]
@@ -60,11 +69,46 @@ def outside(
 
 
 def _own_places(activity: Activity, world: World, places: Places) -> list[tuple[str, PlaceFacts]]:
-    """Buckets of the activity's data sets, and the evidence store where it is declared."""
-    names = sorted(data_sets_of(activity, world) & set(places))
+    """Buckets of the activity's data sets, and the evidence store where it is declared.
+
+    Data sets that lie elsewhere, wholly or in part, stand among them as not looked at; without
+    any bucket there is nothing to compare.
+    """
+    data_sets = sorted(data_sets_of(activity, world))
+    names = [name for name in data_sets if name in places]
     if EVIDENCE_STORE in activity.links.locations and EVIDENCE_STORE in places:
         names.append(EVIDENCE_STORE)
-    return [(name, facts) for name in names for facts in places[name]]
+    found = [(name, facts) for name in names for facts in places[name]]
+    if not found:
+        return []
+    return found + [
+        (name, _NOT_LOOKED_AT)
+        for name in data_sets
+        if name not in places or not all(map(_in_a_bucket, world.data_sets[name].locations))
+    ]
+
+
+def _in_a_bucket(location: str) -> bool:
+    return location.startswith("s3://")
+
+
+def _observed_later(part: str, key: str, activity: Activity, world: World) -> list[Comparison]:
+    """Say of what would have been looked at that today's look does not speak about the night."""
+    stored = EVIDENCE_STORE in activity.links.locations or any(
+        _in_a_bucket(location)
+        for name in data_sets_of(activity, world)
+        for location in world.data_sets[name].locations
+    )
+    rule = ""
+    if part in {"transfers", "sovereignty"} and stored:
+        rule = "EV-REGION"
+    elif part == "toms" and key in _STORE_MEASURES and stored:
+        rule = "EV-STORE"
+    elif part in {"notice", "parties"} and activity.notice.copies:
+        rule = "EV-NOTICE"
+    if not rule:
+        return []
+    return [Comparison(rule=rule, verdict=Verdict.NOT_TESTED, reason="observed_later")]
 
 
 # ------------------------------------------------------------------------------ contracts
@@ -155,8 +199,9 @@ def _settled(
     elif pairs and all(pair.agrees for pair in pairs):
         verdict, reason = Verdict.CONFIRMED, ""
     else:
-        verdict, reason = Verdict.NOT_TESTED, why
-    scope = ", ".join(sorted({name for name, _ in own}))
+        in_part = any(facts is _NOT_LOOKED_AT for _, facts in own)
+        verdict, reason = Verdict.NOT_TESTED, "in_part" if in_part else why
+    scope = ", ".join(sorted({name for name, facts in own if facts is not _NOT_LOOKED_AT}))
     return Comparison(rule=rule, verdict=verdict, reason=reason, scope=scope, pairs=tuple(pairs))
 
 
@@ -208,6 +253,13 @@ def _published(item: PublishedNotice, *, parties: bool) -> Comparison:
             rule="EV-NOTICE", verdict=Verdict.NOT_TESTED, reason=item.problem, scope=scope
         )
     wanted, found = (item.parties, item.parties_found) if parties else (item.paragraphs, item.found)
+    if wanted == 0:
+        return Comparison(
+            rule="EV-NOTICE",
+            verdict=Verdict.NOT_TESTED,
+            reason="notice_names_none",
+            scope=scope,
+        )
     pairs = [
         Pair(
             what="parties named in the published notice"

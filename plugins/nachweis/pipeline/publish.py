@@ -257,6 +257,7 @@ class _Publication:
             ),
             places=self.places,
             notices=self.notices,
+            later=self.backfilled,
         )
 
     @cached_property
@@ -390,8 +391,10 @@ def publish(
     tested = self_test(context.settings)
     capabilities = tested.model_dump(mode="json")
     world, moment = context.loaded.world, context.night.end
-    located = {key: item.locations for key, item in world.data_sets.items()}
-    work.places = places_of(context.settings, located, tested)
+    if not work.backfilled:
+        # Buckets and published pages say what they are today, and nothing about an older night.
+        located = {key: item.locations for key, item in world.data_sets.items()}
+        work.places = places_of(context.settings, located, tested)
     documents: list[Record | Dossier] = [
         assemble_record(world, activity, moment) for _, activity in sorted(world.activities.items())
     ]
@@ -399,7 +402,8 @@ def publish(
         assemble_dossier(world, model, moment) for _, model in sorted(world.models.items())
     ]
     records = {item.id: item for item in documents if isinstance(item, Record)}
-    work.notices = published_notices(context.settings, context.loaded, records)
+    if not work.backfilled:
+        work.notices = published_notices(context.settings, context.loaded, records)
     versions: list[VersionRef] = []
     assessments: dict[str, Assessment] = {}
     for document in documents:

@@ -62,6 +62,7 @@ class Tonight:
         unpinned: Data sets whose content no version names; nothing about them is confirmed.
         places: Data-set id to what the buckets it lies in say about themselves.
         notices: Activity to the comparison of its published notice.
+        later: Whether a later night is signed, so that places and notices were not looked at.
     """
 
     world: World
@@ -73,6 +74,7 @@ class Tonight:
     unpinned: frozenset[str] = field(default_factory=frozenset)
     places: Mapping[str, Sequence[PlaceFacts]] = field(default_factory=dict)
     notices: Mapping[str, Sequence[PublishedNotice]] = field(default_factory=dict)
+    later: bool = False
 
 
 def waivable(check_id: str) -> bool:
