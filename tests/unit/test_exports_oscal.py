@@ -54,7 +54,7 @@ def test_results_are_valid_and_refer_to_what_they_hold(kind: Any, key: str) -> N
     assert found["import-ap"]["href"].removeprefix("#") in ids
 
 
-def test_a_control_is_satisfied_only_if_a_check_passed_and_none_failed() -> None:
+def test_a_control_is_satisfied_only_if_all_that_applies_passed() -> None:
     source = demo().source("dossier", "campaign-propensity")
     views = source.only.assessment["findings"]  # type: ignore[index]
     (result,) = _results(source)["results"]
@@ -64,12 +64,60 @@ def test_a_control_is_satisfied_only_if_a_check_passed_and_none_failed() -> None
         outcomes = {
             view["finding"]["outcome"] for view in views if control in view["finding"]["controls"]
         }
-        satisfied = "pass" in outcomes and not outcomes & {"fail", "error"}
+        satisfied = outcomes - {"not_applicable"} == {"pass"}
         assert (finding["target"]["status"]["state"] == "satisfied") is satisfied, control
-        if not outcomes & {"pass", "fail", "error"}:
+        if not outcomes & {"pass", "fail", "error", "not_available"}:
             assert finding["target"]["status"]["remarks"] == "Not tested."
         states.add(finding["target"]["status"]["state"])
     assert states == {"satisfied", "not-satisfied"}
+
+
+def _with_findings(source: Source, findings: list[dict[str, Any]]) -> Source:
+    version = source.only
+    view = version.assessment["findings"][0]  # type: ignore[index]
+    views = [{**view, "finding": {**view["finding"], **finding}} for finding in findings]
+    changed = type(version)(
+        version.document, 1, version.digest, version.night,
+        {**(version.assessment or {}), "findings": views}, "ab" * 32,
+    )  # fmt: skip
+    return type(source)("dossier", (changed,), source.words, source.templates, source.controls)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state", "reason", "remark"),
+    [
+        (["pass"] + ["not_available"] * 9, "not-satisfied", "other", "9 of 10 not tested."),
+        (["not_available"], "not-satisfied", "other", "1 of 1 not tested."),
+        (["fail", "pass", "not_available"], "not-satisfied", "fail", "1 of 3 not tested."),
+        (["pass", "error"], "not-satisfied", "fail", None),
+        (["pass", "not_applicable"], "satisfied", "pass", None),
+        (["pass", "not_applicable", "not_available"], "not-satisfied", "other",
+         "1 of 2 not tested."),
+        (["not_applicable"], "not-satisfied", "other", "Not tested."),
+    ],
+)  # fmt: skip
+def test_what_was_not_tested_satisfies_no_control(
+    outcomes: list[str], state: str, reason: str, remark: str | None
+) -> None:
+    findings: list[dict[str, Any]] = [
+        {"outcome": outcome, "controls": ["a-control"], "column": f"column_{place}"}
+        for place, outcome in enumerate(outcomes)
+    ]
+    source = _with_findings(demo().source("dossier", "campaign-propensity"), findings)
+    (finding,) = _results(source)["results"][0]["findings"]
+    status = finding["target"]["status"]
+    assert (status["state"], status["reason"], status.get("remarks")) == (state, reason, remark)
+
+
+def test_a_carried_finding_was_collected_in_the_night_that_observed_it() -> None:
+    source = demo().source("dossier", "campaign-propensity")
+    night = source.only.assessment["night"]  # type: ignore[index]
+    carried = _with_findings(
+        source,
+        [{"column": "old", "carried_from": "2025-12-24"}, {"column": "new", "carried_from": None}],
+    )
+    observed = _results(carried)["results"][0]["observations"][:2]
+    assert [item["collected"][:10] for item in observed] == ["2025-12-24", night]
 
 
 def test_every_finding_and_every_field_is_an_observation_with_its_evidence() -> None:

@@ -1,8 +1,8 @@
 """What OSCAL assessment results and plans of action share: ids, texts, observations, risks.
 
-Findings are about controls, observations about measurements. A control is ``satisfied`` only if a
-check of it passed and none failed or crashed; what nothing looked at is not satisfied, and says
-that it was not tested.
+Findings are about controls, observations about measurements. A control is ``satisfied`` only if
+every check of it that applies passed. One that could not look at its subject leaves the control
+not satisfied, which then says how much was not tested.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _MARKUP = re.compile(r"([\\`*\[\]<>#|])")
 _SPACE = re.compile(r"\s+")
 _LONGEST_VALUE = 1000
 _OPEN = frozenset({Outcome.FAIL.value, Outcome.ERROR.value})
+_TESTED = _OPEN | {Outcome.PASS.value}
 _VALID_NIGHTS = 2
 """An observation is out of date after twice the interval of the nightly checks."""
 
@@ -132,6 +133,7 @@ class Assessed:
     def _observed(self, view: Mapping[str, Any]) -> Node:
         finding = view["finding"]
         subject = finding["subject"]
+        night = str(finding.get("carried_from") or self.night)
         props = [
             prop("check", finding["check"]),
             prop("outcome", finding["outcome"]),
@@ -159,7 +161,8 @@ class Assessed:
                 }
             ],
             "relevant-evidence": [self._evidence(view["evidence"], finding.get("scope") or "")],
-            "collected": moment(self.night),
+            "collected": moment(night),
+            # A carried finding was confirmed tonight: nothing it was made from has changed.
             "expires": moment(self.night, _VALID_NIGHTS),
         }
 
@@ -242,15 +245,19 @@ class Assessed:
         return [self._finding(key, views) for key, views in sorted(by_control.items())]
 
     def _finding(self, key: str, views: Sequence[Mapping[str, Any]]) -> Node:
-        outcomes = {view["finding"]["outcome"] for view in views}
-        failed = bool(outcomes & _OPEN)
-        tested = failed or Outcome.PASS.value in outcomes
+        outcomes = [view["finding"]["outcome"] for view in views]
+        applicable = [one for one in outcomes if one != Outcome.NOT_APPLICABLE.value]
+        untested = sum(one not in _TESTED for one in applicable)
+        failed = bool(_OPEN & set(outcomes))
+        passed = bool(applicable) and not failed and not untested
         status = {
-            "state": "satisfied" if tested and not failed else "not-satisfied",
-            "reason": "fail" if failed else "pass" if tested else "other",
+            "state": "satisfied" if passed else "not-satisfied",
+            "reason": "fail" if failed else "pass" if passed else "other",
         }
-        if not tested:
+        if not applicable:
             status["remarks"] = "Not tested."
+        elif untested:
+            status["remarks"] = f"{untested} of {len(applicable)} not tested."
         known = self.controls.get(key)
         title = known.title.get("en", key) if known else key
         found: Node = {
