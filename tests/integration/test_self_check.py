@@ -9,8 +9,10 @@ import pytest
 from nachweis.domain.canonical import parse
 from nachweis.pipeline.self_check import notify, self_check, told
 from nachweis.storage import layout
+from nachweis.storage.documents import read_document
 from nachweis.storage.embedded import EmbeddedStore
 from nachweis.storage.entries import EntryKind
+from nachweis.storage.s3 import open_store
 from nachweis.storage.s3_client import StoreAccess, client
 from tests.integration.night_support import FIRST, SECOND, THIRD, Place, command, place
 
@@ -65,7 +67,8 @@ def test_a_broken_store_opens_one_incident_and_is_told(
     assert self_check(FIRST, full=True).incident is None, "opened once"
     entries = [e for e in here.archive.entries if e.kind is EntryKind.INCIDENT]
     assert len(entries) == 1
-    event = parse(here.everything()[layout.incident(found.incident, 1)])
+    records = open_store(here.settings, "records")
+    event = parse(read_document(records, layout.incident(found.incident, 1)))
     assert event["incident"] == "evidence_integrity"
     content = notify(found.document(), "webhook")
     assert content is not None
