@@ -13,7 +13,13 @@ from nachweis.storage.places import buckets_of, facts_of
 from nachweis.storage.s3_client import StoreAccess
 
 ACCESS = StoreAccess("http://127.0.0.1:1", "x", "key", "secret")
-DENY = {"Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+DENY = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": ["arn:aws:s3:::data", "arn:aws:s3:::data/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
 RULE = {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::copy"}}
 
 
@@ -75,6 +81,14 @@ def test_what_is_not_configured_differs_from_what_is_refused(
         get_public_access_block="NoSuchPublicAccessBlockConfiguration",
     )
     assert found == PlaceFacts(None, (), "none", None, False, False)
+
+
+def test_a_denial_that_reaches_one_folder_does_not_make_the_bucket_tls_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = {**DENY, "Resource": "arn:aws:s3:::data/a-folder/*"}
+    found = asked(monkeypatch, get_bucket_policy={"Policy": json.dumps({"Statement": folder})})
+    assert found.tls_only is False
 
 
 def test_a_replica_whose_bucket_does_not_answer_is_unknown(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nachweis.settings import Settings
 from nachweis.storage import embedded
 from nachweis.storage.bootstrap import LOCKED, ROLES, bucket_policy, on_loopback, speaks_tls
-from nachweis.storage.doctor_probe import Diagnosis, Probe, Status, answer
+from nachweis.storage.bucket_denials import removals_not_denied, transport_denied
+from nachweis.storage.doctor_probe import Diagnosis, Probe, Status, answer, remedy_of_refusal
 from nachweis.storage.s3 import BucketRole, anchor_access, bucket_name, writer_access
 from nachweis.storage.s3_client import StoreAccess, client
 
@@ -153,25 +154,17 @@ class _Bucket:
         )
 
     def _policy(self) -> None:
-        def denied(answer: Any) -> list[dict[str, Any]]:
-            statements = json.loads((answer or {}).get("Policy", "{}")).get("Statement", [])
-            return [one for one in statements if one.get("Effect") == "Deny"]
+        def policy_of(answer: Any) -> dict[str, Any]:
+            found: dict[str, Any] = json.loads((answer or {}).get("Policy", "{}"))
+            return found
 
         def deletion(answer: Any) -> tuple[Status, str]:
-            actions = {action for one in denied(answer) for action in _listed(one.get("Action"))}
-            wanted = {"s3:DeleteObjectVersion", "s3:DeleteBucket"}
-            lacking = sorted(wanted - actions) if "s3:*" not in actions else []
+            lacking = removals_not_denied(policy_of(answer), self.name)
             return ("missing", f"{', '.join(lacking)} not denied") if lacking else (
                 "in order", "denied to everybody")  # fmt: skip
 
         def transport(answer: Any) -> tuple[Status, str]:
-            found = any(
-                str(
-                    one.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport", "")
-                ).strip("[]'").lower() == "false"
-                for one in denied(answer)
-            )  # fmt: skip
-            if found:
+            if transport_denied(policy_of(answer), self.name):
                 return "in order", "plain HTTP is denied"
             if on_loopback(self.settings):
                 return "advice", "plain HTTP that does not leave the machine"
@@ -290,15 +283,11 @@ class _Bucket:
             remedy = f"aws s3api {verb} --bucket {self.name}{' ' + rest if rest else ''}"
             remedy += f" --endpoint-url {endpoint}" if endpoint else ""
         if status == "unknown":
-            remedy = "run this as an identity with the policy of `nachweis iam auditor`"
+            remedy = remedy_of_refusal(found)
         elif status not in ("missing", "advice"):
             remedy = ""
         self.probes.append(Probe(self.name, setting, status, found, remedy))
         return status == "in order"
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value or []]
 
 
 # ----------------------------------------------------------------------------------- rights
@@ -333,11 +322,13 @@ def _rights(settings: Settings) -> list[Probe]:
     found = []
     for setting, (bucket, attempt) in attempts.items():
         role = "anchor" if setting.startswith("the anchor") else "writer"
-        status, said = answer(attempt, lambda _: ("missing", "it can"))
-        if status == "unknown":
-            status, said = "in order", "refused"
-        remedy = f"give it the policy of `nachweis iam {role}` and no other"
-        found.append(
-            Probe(bucket, setting, status, said, remedy if status in ("missing", "advice") else "")
+        status, said = answer(
+            attempt, lambda _: ("missing", "it can"), refusal=("in order", "refused")
         )
+        remedy = ""
+        if status in ("missing", "advice"):
+            remedy = f"give it the policy of `nachweis iam {role}` and no other"
+        elif status == "unknown":
+            remedy = f"check the credentials of the {role}'s identity, then ask again"
+        found.append(Probe(bucket, setting, status, said, remedy))
     return found

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nachweis.domain.errors import StoreError
-from nachweis.storage.s3_client import Patience, code_of, failures, is_transient, translate
+from nachweis.storage.s3_client import (
+    WRONG_CREDENTIALS,
+    Patience,
+    code_of,
+    failures,
+    is_transient,
+    translate,
+)
 
 Status = Literal["in order", "missing", "advice", "unknown", "not supported"]
 _UNSET = frozenset(
@@ -21,6 +28,7 @@ _UNSET = frozenset(
     }
 )
 """Answers that mean: this was never set."""
+_NOT_ACCEPTED = "the store does not accept the credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +90,33 @@ class Diagnosis:
         return {"demonstration": self.demonstration, "ok": self.ok, "probes": probes}
 
 
+def remedy_of_refusal(found: str) -> str:
+    """What to do about a setting that is unknown.
+
+    Args:
+        found: What the store said, in the words of :func:`answer`.
+
+    Returns:
+        The remedy: other credentials, or more rights.
+    """
+    if found.startswith(_NOT_ACCEPTED):
+        return "check the access key and secret of this identity"
+    return "run this as an identity with the policy of `nachweis iam auditor`"
+
+
 def answer(
-    question: Callable[[], Any], judge: Callable[[Any], tuple[Status, str]]
+    question: Callable[[], Any],
+    judge: Callable[[Any], tuple[Status, str]],
+    *,
+    refusal: tuple[Status, str] | None = None,
 ) -> tuple[Status, str]:
     """Ask the store and judge what it says.
 
     Args:
         question: Sends one request that changes nothing.
         judge: Makes a status and words of the answer; of None where the setting was never made.
+        refusal: Status and words if the store knows the identity and denies it the request; None
+            for those of a setting that may not be read.
 
     Returns:
         Status and words.
@@ -105,7 +132,13 @@ def answer(
             code, status = code_of(error)
             if code in _UNSET or status == 404:
                 return judge(None)
+            if code in WRONG_CREDENTIALS:
+                return "unknown", f"{_NOT_ACCEPTED} ({code} {status})"
+            if refusal is not None and code == "AccessDenied":
+                return refusal
             if status in (401, 403):
+                if refusal is not None:
+                    return "unknown", f"the store did not decide about the right ({code} {status})"
                 return "unknown", f"this identity may not read it ({code} {status})"
             if status in (405, 409, 501):
                 return "not supported", f"the store does not know this setting ({code} {status})"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from nachweis.domain.place import EVIDENCE_STORE, PlaceFacts
 from nachweis.settings import Settings
 from nachweis.storage import embedded
+from nachweis.storage.bucket_denials import transport_denied
 from nachweis.storage.capabilities import Capabilities, Guarantee
 from nachweis.storage.s3 import bucket_name, data_reader_access, writer_access
 from nachweis.storage.s3_client import StoreAccess, client, code_of, failures
@@ -134,13 +135,7 @@ def _blocked(s3: S3Client, bucket: str) -> bool:
 
 
 def _tls_only(s3: S3Client, bucket: str) -> bool:
-    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-    statements = policy.get("Statement", [])
-    for one in statements if isinstance(statements, list) else [statements]:
-        secure = one.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-        if one.get("Effect") == "Deny" and str(secure).lower() == "false":
-            return True
-    return False
+    return transport_denied(json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]), bucket)
 
 
 def _replicas(s3: S3Client, bucket: str) -> tuple[str, ...] | None:

@@ -44,9 +44,10 @@ _TRANSIENT_CODES = frozenset(
 )
 _TRANSIENT_STATUS = frozenset({429, 500, 502, 503, 504})
 _MISSING_KEY = frozenset({"NoSuchKey", "NoSuchVersion"})
-_WRONG_CREDENTIALS = frozenset(
+WRONG_CREDENTIALS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 )
+"""Codes by which a store says that it does not know who asks; they tell nothing about rights."""
 _WRONG_CHECKSUM = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
 
 
@@ -264,7 +265,7 @@ def translate(error: Exception, where: str) -> NachweisError:
             where=where,
             remedy="set NACHWEIS_S3_ACCESS_KEY and NACHWEIS_S3_SECRET_KEY, or a role of the SDK",
         )
-    if code in _WRONG_CREDENTIALS:
+    if code in WRONG_CREDENTIALS:
         return StoreError(
             f"the store does not accept the credentials ({reason})",
             where=where,
