@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from nachweis.domain.canonical import parse
 from nachweis.domain.record import Record
 from nachweis.pages.exports import formats
 from nachweis.pages.notice import Notice, notice_text
 from nachweis.pages.wording import forbidden_words
+from nachweis.pages.words import Words, translations
 from nachweis.pipeline.assemble import assemble_record
 from nachweis.pipeline.load import Loaded, Origin
 from nachweis.pipeline.notices import published_notices
@@ -126,3 +128,65 @@ def test_only_lines_that_name_a_party_count_as_parties(
     settings = Settings(world=str(PACKAGE_ROOT))
     ((item,),) = published_notices(settings, loaded, {record.id: record}).values()
     assert (item.parties, item.parties_found) == (parties, 0)
+
+
+HIDING = (
+    "<!-- {} -->",
+    "<!-- {}",
+    '<p title="{}">Shop</p>',
+    '<meta name="description" content="{}">',
+    "<script>{}</script>",
+    '<script type="text/template"><p>{}</p></script>',
+    "<style>{}</style>",
+    "<template><p>{}</p></template>",
+    "<noscript>{}</noscript>",
+    "<head><title>{}</title></head>",
+    "<div hidden>{}</div>",
+    "<div hidden/>{}</div>",
+    "<section HIDDEN><ul><li>a<li>{}</ul></section>",
+    '<div style="display: none">{}</div>',
+    '<div style="color:red; DISPLAY : none !important;"><p>{}</p></div>',
+    '<span style="visibility:hidden">{}</span>',
+    '<p style="font-size:0px">{}</p>',
+    "<dialog>{}</dialog>",
+    "<p>{}2</p>",
+    "<p>x{}</p>",
+)
+SHOWING = (
+    "{}",
+    "Write to <privacy@example.com>\n{}\n",
+    "<p>{}</p>",
+    "<body><script>x</script><main>{}</main></body>",
+    "<p hidden>old<p>{}",
+    "<ul><li hidden>old<li>{}</ul>",
+    "<div hidden>old<br></div>{}",
+    '<div style="opacity:0.9">{}</div>',
+    "<p>({})</p>",
+    "<dialog open>{}</dialog>",
+    "<details><summary>More</summary>{}</details>",
+)
+
+
+def _parties_found(compared: tuple[Loaded, Record, Path], form: str) -> tuple[int, int]:
+    loaded, record, path = compared
+    words = Words(
+        "de", loaded.world.controls.labels, translations(PACKAGE_ROOT / "templates", "de")
+    )
+    lines = list(Notice(parse(record.canonical()), words).identity())
+    path.write_text("\n".join(form.replace("{}", line) for line in lines), encoding="utf-8")
+    settings = Settings(world=str(PACKAGE_ROOT))
+    ((item,),) = published_notices(settings, loaded, {record.id: record}).values()
+    assert item.parties == len(lines) == 2
+    return item.parties, item.parties_found
+
+
+@pytest.mark.parametrize("form", HIDING)
+def test_what_no_reader_sees_is_not_published(
+    compared: tuple[Loaded, Record, Path], form: str
+) -> None:
+    assert _parties_found(compared, form) == (2, 0)
+
+
+@pytest.mark.parametrize("form", SHOWING)
+def test_what_readers_see_is_published(compared: tuple[Loaded, Record, Path], form: str) -> None:
+    assert _parties_found(compared, form) == (2, 2)

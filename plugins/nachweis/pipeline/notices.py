@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nachweis.pages.notice import Notice, notice_text
 from nachweis.pages.words import Words, translations
 from nachweis.pipeline.load import Loaded
 from nachweis.settings import Settings
-from nachweis.storage.rendered_text import visible_pieces
+from nachweis.storage.rendered_text import shown_text
 
 _LARGEST_COPY = 2_000_000
 
@@ -69,14 +70,14 @@ def _compared(activity: Activity, record: Record, folder: Path, words: Words) ->
         language=words.language,
         generated_digest=generated,
         paragraphs=len(paragraphs),
-        found=sum(_normal(line) in copy for line in paragraphs),
+        found=sum(_says(copy, line) for line in paragraphs),
         parties=len(parties),
-        parties_found=sum(_normal(line) in copy for line in parties),
+        parties_found=sum(_says(copy, line) for line in parties),
     )
 
 
 def _text_of(folder: Path, name: str) -> str:
-    """The text of a copy inside its world folder, without markup and line breaks."""
+    """What readers of a copy inside its world folder see, without markup and line breaks."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise NachweisError("the copy lies outside its world folder", where="notice.copies")
@@ -86,7 +87,15 @@ def _text_of(folder: Path, name: str) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NachweisError("the copy cannot be read", where="notice.copies") from error
-    return _normal(" ".join(piece for _, piece in visible_pieces(text)))
+    return _normal(shown_text(text))
+
+
+def _says(copy: str, line: str) -> bool:
+    """Whether a copy holds a line word for word: "Street 1" does not stand in "Street 12"."""
+    line = _normal(line)
+    before = r"(?<!\w)" if line[:1].isalnum() else ""
+    after = r"(?!\w)" if line[-1:].isalnum() else ""
+    return bool(line) and re.search(before + re.escape(line) + after, copy) is not None
 
 
 def _normal(text: str) -> str:

@@ -16,6 +16,56 @@ _STRUCTURAL = frozenset({"id", "class", "for", "rel", "lang", "dir", "integrity"
 _HTML = re.compile(
     r"<(?:!doctype|html|head|body|div|p|span|table|a|ul|h[1-6]|svg)\b|<!--", re.IGNORECASE
 )
+_MARKUP = re.compile(r"</?[a-z][a-z0-9-]*(?=[\s/>])|<!--|<!doctype", re.IGNORECASE)
+_COMMENT = re.compile(r"<!--(?:.*?-->|.*\Z)", re.DOTALL)
+_VOID = frozenset(
+    {
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source"),
+        *("track", "wbr"),
+    }
+)
+_UNSEEN = frozenset(
+    {
+        *("audio", "canvas", "datalist", "defs", "desc", "iframe", "metadata", "noembed"),
+        *("noframes", "noscript", "object", "script", "style", "symbol", "template", "title"),
+        "video",
+    }
+)
+_UNSEEN_STYLE = re.compile(
+    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|content-visibility:hidden"
+    r"|(?:opacity|font-size):0(?:\.0*)?(?:[a-z%]*)(?=[;!]|$))"
+)
+_ENDED_BY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    name: (frozenset(ended), frozenset(within))
+    for names, ended, within in (
+        (("li",), ("li",), ("ul", "ol", "menu")),
+        (("dt", "dd"), ("dt", "dd"), ("dl",)),
+        (("td", "th"), ("td", "th"), ("tr", "table")),
+        (("tr",), ("tr", "td", "th"), ("table",)),
+    )
+    for name in names
+}
+"""Tag to the open elements that it ends although no end tag says so, and where to stop."""
+
+
+def shown_text(text: str) -> str:
+    """What a reader of a page or a plain text sees, in one string.
+
+    Comments, attributes, scripts, style sheets and elements that are hidden by an attribute of
+    their own are left out. What style sheets or scripts hide is not known here.
+
+    Args:
+        text: Plain text, Markdown or HTML.
+
+    Returns:
+        The text; block elements are separated by a line break.
+    """
+    if _MARKUP.search(text) is None:
+        return text
+    page = _Shown()
+    page.feed(_COMMENT.sub("", text))
+    page.close()
+    return "".join(page.texts)
 
 
 def visible_pieces(text: str) -> Iterator[tuple[int, str]]:
@@ -84,3 +134,58 @@ class _Page(HTMLParser):
         if self._text.strip():
             self.pieces.append((self._line, self._text))
         self._text = ""
+
+
+class _Shown(HTMLParser):
+    """Collects the texts of elements that are not hidden."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.texts: list[str] = []
+        self._open: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element, hidden where it or what it stands in is."""
+        if tag not in _INLINE:
+            self.texts.append("\n")
+            self._end(frozenset({"p"}), frozenset({"table", "td", "th", "button"}))
+        if tag in _ENDED_BY:
+            self._end(*_ENDED_BY[tag])
+        if tag not in _VOID:
+            within = bool(self._open) and self._open[-1][1]
+            self._open.append((tag, within or _is_hidden(tag, dict(attrs))))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A slash ends no element in HTML."""
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close an element with everything open in it."""
+        if tag not in _INLINE:
+            self.texts.append("\n")
+        self._end(frozenset({tag}), frozenset())
+
+    def handle_data(self, data: str) -> None:
+        """Collect what is not hidden."""
+        if not (self._open and self._open[-1][1]):
+            self.texts.append(data)
+
+    def _end(self, tags: frozenset[str], within: frozenset[str]) -> None:
+        for place in range(len(self._open) - 1, -1, -1):
+            name = self._open[place][0]
+            if name in within:
+                return
+            if name in tags:
+                del self._open[place:]
+                return
+
+
+def _is_hidden(tag: str, attributes: dict[str, str | None]) -> bool:
+    style = "".join((attributes.get("style") or "").lower().split())
+    style = re.sub(r"/\*.*?\*/", "", style)
+    return (
+        tag in _UNSEEN
+        or "hidden" in attributes
+        or (tag == "dialog" and "open" not in attributes)
+        or _UNSEEN_STYLE.search(style) is not None
+    )
