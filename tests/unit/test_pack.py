@@ -95,6 +95,50 @@ def test_withdrawn_objects_stay_out_of_packs(store: SignedStore, tmp_path: Path)
     assert verified(content, tmp_path / "pack", min(store.trusted)) == set()
 
 
+def test_older_removals_of_other_objects_stay_out_of_packs(
+    store: SignedStore, tmp_path: Path
+) -> None:
+    store.night(DAYS[0], "a" * 16, activity="campaigns", clients=("south",))
+    key = layout.record("campaigns", 1)
+    removal = store.ledger.append(
+        EntryKind.WITHDRAWAL, {key: "ab" * 32}, RemovalPredicate(incident="inc-1")
+    )
+    store.night(DAYS[1], "b" * 16, clients=("north",))
+    content = packed(store, DAYS[1], DAYS[1])
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert layout.ledger(removal.entry.sequence) not in names
+    assert layout.ledger(removal.entry.sequence + 1) in names
+    assert verified(content, tmp_path / "pack", min(store.trusted)) == set()
+
+
+def test_an_older_removal_of_what_a_pack_cites_is_in_it(store: SignedStore, tmp_path: Path) -> None:
+    statement, _ = store.night(DAYS[0])
+    (version,) = statement.versions
+    removal = store.ledger.append(
+        EntryKind.WITHDRAWAL, {version.key: version.digest}, RemovalPredicate(incident="inc-1")
+    )
+    again, _ = store.night(DAYS[1], "b" * 16)
+    assert [item.key for item in again.versions] == [version.key]
+    content = packed(store, DAYS[1], DAYS[1])
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert layout.ledger(removal.entry.sequence) in names
+    assert version.key not in names
+    assert verified(content, tmp_path / "pack", min(store.trusted)) == set()
+
+
+def test_an_older_removal_that_names_another_clients_objects_too_gives_no_pack(
+    store: SignedStore,
+) -> None:
+    store.night(DAYS[0], "a" * 16, activity="campaigns", clients=("south",))
+    statement, _ = store.night(DAYS[1], "b" * 16, clients=("north",))
+    (version,) = statement.versions
+    removed = {version.key: version.digest, layout.record("campaigns", 1): "ab" * 32}
+    store.ledger.append(EntryKind.WITHDRAWAL, removed, RemovalPredicate(incident="inc-1"))
+    store.night(DAYS[2], "c" * 16, clients=("north",))
+    with pytest.raises(NachweisError, match="other clients"):
+        packed(store, DAYS[2], DAYS[2])
+
+
 def test_what_does_not_verify_is_not_packed(store: SignedStore) -> None:
     store.night(DAYS[0])
     memory = store.records

@@ -31,8 +31,7 @@ from nachweis.storage.object_store import ObjectStore
 
 _log = logging.getLogger("nachweis.access")
 _CLIENT = re.compile(r"(?:clients|processing_for)/([a-z0-9-]+)")
-_ALWAYS = frozenset({EntryKind.KEY, EntryKind.WITHDRAWAL, EntryKind.DISPOSAL})
-"""Entries that a pack holds whatever their number: they decide how the others are read."""
+_REMOVALS = frozenset({EntryKind.WITHDRAWAL, EntryKind.DISPOSAL})
 _DATED = (1980, 1, 1, 0, 0, 0)
 
 
@@ -104,6 +103,8 @@ class _Packing:
     end: str
     files: dict[str, bytes] = field(default_factory=dict)
     nights: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set)
+    """Keys of objects that belong into the pack and were withdrawn or disposed of."""
     organisation: str | None = None
 
     def collect(self, anchor: ObjectStore) -> None:
@@ -122,6 +123,7 @@ class _Packing:
         self._ledger(first, anchor)
         for attempt in attempts:
             self._night(attempt)
+        self._earlier_removals(first)
         if self.organisation is None and attempts:
             self.organisation = self.archive.statement(attempts[-1]).organisation
         self.files["pack.json"] = canonical_bytes(
@@ -177,7 +179,8 @@ class _Packing:
 
     def _ledger(self, first: int, anchor: ObjectStore) -> None:
         for entry in self.archive.entries:
-            if entry.sequence >= first or entry.kind in _ALWAYS:
+            # Keys decide how all other entries are read, whatever their number.
+            if entry.sequence >= first or entry.kind is EntryKind.KEY:
                 key = layout.ledger(entry.sequence)
                 self.files[key] = self._raw(self.archive.store, key)
             said = entry.predicate
@@ -188,6 +191,21 @@ class _Packing:
             if layout.locate(key).number("sequence") <= self.archive.length:
                 self.files[key] = self._raw(anchor, key)
                 break
+
+    def _earlier_removals(self, first: int) -> None:
+        """Add the older entries that say why something that the pack cites is not in it.
+
+        Other ones stay out: they would show keys and digests of what the pack is not about.
+        """
+        for entry in self.archive.entries:
+            if entry.sequence >= first or entry.kind not in _REMOVALS:
+                continue
+            if self.lacking.isdisjoint(entry.subjects):
+                continue
+            if not self.lacking.issuperset(entry.subjects):
+                self._demand_one_client(1)  # the entry shows keys of older nights as well
+            key = layout.ledger(entry.sequence)
+            self.files[key] = self._raw(self.archive.store, key)
 
     # ----------------------------------------------------------------------- the documents
 
@@ -248,6 +266,7 @@ class _Packing:
         if key in self.files:
             return decode(key, self.files[key])
         if key in self._removed:
+            self.lacking.add(key)
             return None  # also where the store still has to keep it
         body = self._raw(self.archive.store, key)
         content = decode(key, body)
@@ -258,9 +277,11 @@ class _Packing:
 
     @cached_property
     def _removed(self) -> set[str]:
-        kinds = {EntryKind.WITHDRAWAL, EntryKind.DISPOSAL}
         return {
-            key for entry in self.archive.entries if entry.kind in kinds for key in entry.subjects
+            key
+            for entry in self.archive.entries
+            if entry.kind in _REMOVALS
+            for key in entry.subjects
         }
 
     @staticmethod
