@@ -28,6 +28,7 @@ from nachweis.pipeline.comparisons import BY_CONTROL, Rule
 from nachweis.pipeline.decide import Tonight, field_verdict, locate
 from nachweis.pipeline.load import load_controls
 from nachweis.pipeline.outside import outside
+from nachweis.pipeline.subjects import subjects_of_record_field
 from nachweis.settings import PACKAGE_ROOT
 
 NIGHT = Night.parse("2026-03-02")
@@ -206,7 +207,7 @@ def test_a_rule_of_the_same_name_in_another_activity_is_another_rule() -> None:
     def judged_for(activity_id: str) -> FieldVerdict:
         tonight = Tonight(world(), NIGHT, located)
         one = field("retention/one", period="P24M")
-        return field_verdict(one, set(located), tonight, activity=activity_id)
+        return field_verdict(one, set(located), tonight, activity=activity(id=activity_id))
 
     assert judged_for("calls").verdict is Verdict.CONFIRMED
     letters = judged_for("letters")
@@ -406,3 +407,61 @@ def test_the_catalogue_says_where_its_regions_come_from() -> None:
     for region, facts in CONTROLS.regions.items():
         assert facts["source"] and facts["checked_on"] and facts["certainty"], region
     assert {"DE", "DK", "NO"} <= set(CONTROLS.eea["countries"])
+
+
+# ------------------------------------------------------------------------- logs of accesses
+
+LOG_FIELDS = {
+    "recipients/team": "readers_as_declared",
+    "transfers/team": "access_regions_as_declared",
+    "toms/ACCESS": "readers_as_declared",
+    "toms/ACCESS-REVIEW": "readers_as_declared",
+    "toms/LOGGING": "access_volume_usual",
+    "toms/TRANSFERS": "access_regions_as_declared",
+}
+
+
+def logged(
+    name: str, covers: list[str], outcome: Outcome = Outcome.PASS, roles: tuple[str, ...] = ("r",)
+) -> FieldVerdict:
+    """The verdict from one log of accesses for an activity with the data sets a and b."""
+    team = {
+        "id": "team",
+        "kind": "internal",
+        "text": {"en": "Team"},
+        "country": "DE",
+        "access_roles": list(roles),
+    }
+    category = {"id": "contact", "text": {"en": "Contact"}, "columns": ["a.name", "b.name"]}
+    of_ = activity(recipients=[team], data_categories=[category])
+    log = {"id": "it", "role": "access_log", "location": "x.csv", "access": {"covers": covers}}
+    made = world({"a": "a.csv", "b": "b.csv", "other": "other.csv"})
+    made = made.model_copy(
+        update={"data_sets": {**made.data_sets, "it": DataSet.model_validate(log)}}
+    )
+    located = {"data_set/it": locate([finding(LOG_FIELDS[name], outcome)], "0" * 64)}
+    own = field(name)
+    about = {item for item in subjects_of_record_field(own, of_, made) if item == "data_set/it"}
+    return field_verdict(own, about, Tonight(made, NIGHT, located), activity=of_)
+
+
+@pytest.mark.parametrize("name", LOG_FIELDS)
+@pytest.mark.parametrize("covers", [[], ["a"], ["other"]])
+def test_a_log_confirms_only_what_it_says_it_covers(name: str, covers: list[str]) -> None:
+    assert logged(name, ["a", "b"]).verdict is Verdict.CONFIRMED
+    found = logged(name, covers)
+    assert found.verdict is Verdict.NOT_TESTED
+    if covers != ["other"]:
+        assert "no access log covers data_set/b" in found.explanation
+
+
+@pytest.mark.parametrize("covers", [[], ["a"], ["a", "b"]])
+def test_an_undeclared_reader_contradicts_whatever_the_log_covers(covers: list[str]) -> None:
+    assert logged("recipients/team", covers, Outcome.FAIL).verdict is Verdict.CONTRADICTED
+    assert logged("recipients/team", ["other"], Outcome.FAIL).verdict is Verdict.NOT_TESTED
+
+
+def test_a_recipient_without_a_technical_principal_is_not_tested() -> None:
+    found = logged("recipients/team", ["a", "b"], roles=())
+    assert found.verdict is Verdict.NOT_TESTED
+    assert "no technical principal" in found.explanation

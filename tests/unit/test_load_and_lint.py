@@ -442,3 +442,16 @@ def test_without_a_whole_history_lint_says_that_it_did_not_compare(
     monkeypatch.setenv("PATH", str(plain))
     assert not_compared(Settings(world=str(repository))) == [repository]
     assert problems(repository) == []
+
+
+def test_a_log_that_covers_an_unknown_data_set_is_named(world: Path) -> None:
+    log = (
+        "id: accesses\nrole: access_log\nlocation: log.csv\naccess: {covers: [accesses, nothing]}\n"
+    )
+    write(world, "manifests/datasets/accesses.yaml", log)
+    found = [
+        item for item in lint(Settings(world=str(world)), registry.checks()) if not item.warning
+    ]
+    assert [(item.file, item.field) for item in found] == [
+        ("manifests/datasets/accesses.yaml", "access.covers.1")
+    ]

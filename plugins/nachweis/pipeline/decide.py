@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nachweis.domain.finding import Outcome, worst_first
-from nachweis.domain.manifest import Model, Origin, Verdict, World
+from nachweis.domain.manifest import Activity, Model, Origin, Verdict, World
 from nachweis.domain.manifest.governance import Attestation
 from nachweis.domain.night import Night
 from nachweis.domain.record import (
@@ -33,7 +33,9 @@ from nachweis.pipeline.states import (
     waivable,
 )
 from nachweis.pipeline.subjects import (
+    LOG_CHECKS,
     SHOWN,
+    log_gaps,
     part_and_key,
     subjects_of_dossier_field,
     subjects_of_record_field,
@@ -63,7 +65,7 @@ def field_verdict(
     attestations: Iterable[Attestation] = (),
     besides: Sequence[Comparison] = (),
     *,
-    activity: str = "",
+    activity: Activity | None = None,
 ) -> FieldVerdict:
     """Compare one declared field with what was observed.
 
@@ -78,7 +80,7 @@ def field_verdict(
         tonight: The night with its findings.
         attestations: Dated statements for the field's control.
         besides: Comparisons that rest on no check.
-        activity: Id of the record's activity; empty for a dossier.
+        activity: The record's activity; None for a dossier.
 
     Returns:
         The verdict with scope, date and evidence.
@@ -160,7 +162,7 @@ class _Looked:
         field: RecordField,
         subjects: set[str],
         tonight: Tonight,
-        activity: str,
+        activity: Activity | None,
     ) -> _Looked:
         """Collect a rule's findings; the first rule of a field must have seen all subjects."""
         relevant = [
@@ -179,7 +181,7 @@ class _Looked:
             verdict=verdict,
             reason="in_part" if verdict is Verdict.NOT_TESTED else "",
             scope=", ".join(sorted({str(item.finding.subject) for item in relevant})),
-            pairs=pairs_of([item.finding for item in shown], field, activity),
+            pairs=pairs_of([item.finding for item in shown], field, _id(activity)),
         )
         return cls(rule, relevant, comparison, shown, explanation)
 
@@ -213,12 +215,12 @@ def _compared(
     subjects: set[str],
     tonight: Tonight,
     field: RecordField,
-    activity: str,
+    activity: Activity | None,
 ) -> tuple[Verdict, Sequence[Located], str]:
     """Verdict on a field, the findings it rests on, and why."""
     by_outcome: dict[Outcome, list[Located]] = {outcome: [] for outcome in Outcome}
     for item in relevant:
-        by_outcome[narrowed(item.finding, field, activity)].append(item)
+        by_outcome[narrowed(item.finding, field, _id(activity))].append(item)
     failing, passing = by_outcome[Outcome.FAIL], by_outcome[Outcome.PASS]
     if failing:
         reports = sorted({item.finding.explanation for item in failing})
@@ -237,10 +239,16 @@ def _compared(
         f"the content of {subject} is not pinned to a version"
         for subject in sorted(covered & _without_version(tonight))
     ]
+    if activity is not None and LOG_CHECKS & {item.finding.check for item in relevant}:
+        reasons += log_gaps(field, activity, tonight.world)
     if reasons or not passing:
         said = f"{len(passing)} of {len(relevant)} looked at; not: {', '.join(reasons[:4])}"
         return Verdict.NOT_TESTED, unlooked or relevant, said
     return Verdict.CONFIRMED, passing, f"{len(passing)} check results agree"
+
+
+def _id(activity: Activity | None) -> str:
+    return activity.id if activity is not None else ""
 
 
 def _without_version(tonight: Tonight) -> set[str]:
@@ -335,7 +343,7 @@ def assess_record(record: Record, version: int, digest: str, tonight: Tonight) -
                     tonight,
                     world.attestations.values(),
                     besides,
-                    activity=activity.id,
+                    activity=activity,
                 )
             )
     return _assessment(record, version, digest, verdicts, subjects, tonight)

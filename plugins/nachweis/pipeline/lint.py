@@ -395,6 +395,9 @@ class _Linter:
         purposes = {p.id for activity in world.activities.values() for p in activity.purposes}
         for i, purpose in enumerate(data_set.purposes):
             yield from self.known(origin, ("purposes", i), purpose, purposes, "purpose")
+        for i, covered in enumerate(data_set.access.covers if data_set.access else ()):
+            path = ("access", "covers", i)
+            yield from self.known(origin, path, covered, world.data_sets, "data set")
         if data_set.suite is not None:
             yield from self.known(origin, ("suite",), data_set.suite, world.suites, "suite")
         if data_set.table is None and any(is_database(item) for item in data_set.locations):

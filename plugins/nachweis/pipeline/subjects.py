@@ -40,10 +40,51 @@ def _data_sets(ids: set[str]) -> set[str]:
     return {f"data_set/{key}" for key in ids}
 
 
-def _access_logs(world: World) -> set[str]:
+LOG_CHECKS = frozenset({"readers_as_declared", "access_regions_as_declared", "access_volume_usual"})
+"""Checks that look at logs of accesses, and so at other data sets than the log itself."""
+
+
+def _covered(world: World) -> dict[str, set[str]]:
+    """Each log of accesses to the data sets that it says it covers."""
+    return {
+        key: set(item.access.covers if item.access else ())
+        for key, item in world.data_sets.items()
+        if item.role is DataSetRole.ACCESS_LOG
+    }
+
+
+def _access_logs(activity: Activity, world: World) -> set[str]:
+    """Logs that may speak about an activity: those that cover its data, or do not say what."""
+    used = data_sets_of(activity, world)
     return _data_sets(
-        {key for key, item in world.data_sets.items() if item.role is DataSetRole.ACCESS_LOG}
+        {key for key, covers in _covered(world).items() if not covers or covers & used}
     )
+
+
+def log_gaps(field: RecordField, activity: Activity, world: World) -> tuple[str, ...]:
+    """Why logs of accesses cannot confirm a field of a record; empty where they can.
+
+    Args:
+        field: The field.
+        activity: Its activity.
+        world: All manifests.
+
+    Returns:
+        Data sets of the activity that no log says it covers, and recipients of whom no log could
+        tell that they read.
+    """
+    part, key = part_and_key(field)
+    if part not in {"recipients", "transfers", "toms"}:
+        return ()
+    used = data_sets_of(activity, world)
+    covered = {name for covers in _covered(world).values() for name in covers}
+    gaps = [f"no access log covers data_set/{name}" for name in sorted(used - covered)]
+    if not used:
+        gaps.append("the activity names no data set")
+    recipient = next((item for item in activity.recipients if item.id == key), None)
+    if part == "recipients" and recipient is not None and not recipient.access_roles:
+        gaps.insert(0, "no technical principal of this recipient is declared")
+    return tuple(gaps)
 
 
 def subjects_of_record_field(field: RecordField, activity: Activity, world: World) -> set[str]:
@@ -57,10 +98,10 @@ def subjects_of_record_field(field: RecordField, activity: Activity, world: Worl
         rule = next((r for r in activity.retention if r.id == key), None)
         return {f"data_set/{item.name}" for item in rule.datasets} if rule else set()
     if part in {"recipients", "transfers"}:
-        return _access_logs(world)
+        return _access_logs(activity, world)
     if part == "toms":
         used = _data_sets(data_sets_of(activity, world)) | _models(models_of(activity, world))
-        return used | _access_logs(world)
+        return used | _access_logs(activity, world)
     if part == "processing_for":
         return _models(models_of(activity, world))
     purpose = next((p for p in activity.purposes if p.id == key), None)

@@ -228,6 +228,9 @@ class AccessRule(Manifest):
     """Regions from which data may be read, as the log writes them."""
     reads: list[str] = []
     """Values of ``fields.action`` that read data; default is every row."""
+    covers: list[Id] = []
+    """Data sets whose accesses stand in the log. Recipients and access measures of an activity are
+    confirmed only by logs that together cover all of its data sets."""
 
 
 class DataSet(Manifest):
