@@ -76,6 +76,12 @@ def prepare(found: Place) -> None:
         manifest = found.manifest(f"manifests/datasets/{name}.yaml")
         manifest["columns"][1]["name"] = COLUMN
         found.write(f"manifests/datasets/{name}.yaml", manifest)
+    found.write("published.txt", "Nothing of this notice.")
+    found.change(
+        "manifests/activities/marketing.yaml",
+        links={"locations": ["evidence-store"]},
+        notice={"copies": {"en": "published.txt"}},
+    )
 
 
 def acknowledge(key: str, *more: str) -> None:
@@ -169,6 +175,25 @@ def test_a_backfilled_night_grows_the_ledger_and_changes_no_current_version(here
     assert (assessed.target_version, assessed.target_digest) == (1, version.digest)
     assert signed.record(version.key, version.digest).title == {"en": "Marketing"}
     assert not any("v000002" in key for key in here.everything())
+
+
+def test_a_backfilled_night_signs_nothing_that_was_seen_later(here: Place) -> None:
+    def reasons(night: str) -> dict[str, set[str]]:
+        found = here.archive.assessment(
+            here.signed(night), here.statement(night).assessments["record/marketing"]
+        )
+        said: dict[str, set[str]] = {}
+        for verdict in found.verdicts:
+            for item in verdict.comparisons:
+                if verdict.field.partition("/")[0] in {"transfers", "parties"}:
+                    said.setdefault(item.rule, set()).add(item.reason or item.verdict.value)
+        return said
+
+    assert reasons(BEFORE)["EV-REGION"] == {"observed_later"}
+    assert reasons(BEFORE)["EV-NOTICE"] == {"observed_later"}
+    for night in (FIRST, THIRD):
+        assert "observed_later" not in reasons(night)["EV-REGION"]
+        assert reasons(night)["EV-NOTICE"] == {"contradicted"}
 
 
 def test_everything_verifies(here: Place) -> None:
