@@ -16,9 +16,11 @@ import json
 import logging
 import random
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pypdfium2
 import pytest
 
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
@@ -94,12 +96,23 @@ def everything_stored(settings: Settings) -> dict[str, str]:
     for role in ("records", "narratives", "site", "anchor"):
         store = open_store(settings, role)
         for item in store.list(""):
-            content = decode(item.key, store.get(item.key)).decode("utf-8")
+            content = _text(item.key, decode(item.key, store.get(item.key)))
             found[f"{role}/{item.key}"] = f"{item.key}\n{content}\n{_payload(content)}"
     for path in settings.site.rglob("*"):
         if path.is_file():
             found[f"local/{path.name}"] = html.unescape(path.read_text("utf-8", "replace"))
     return found
+
+
+def _text(key: str, content: bytes) -> str:
+    """What a person can read in an object; a PDF also holds the signed JSON that lies beside it."""
+    if key.endswith(".xlsx"):
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            return "\n".join(parts.read(name).decode("utf-8") for name in parts.namelist())
+    if not key.endswith(".pdf"):
+        return content.decode("utf-8")
+    document = pypdfium2.PdfDocument(content)
+    return "\n".join(page.get_textpage().get_text_range() for page in document)
 
 
 def _payload(content: str) -> str:

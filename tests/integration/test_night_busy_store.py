@@ -35,7 +35,7 @@ def here(
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(night, "replay", lambda _: [])
-        remember(patch, night, "observe_subject", lambda of, subject: (of.night, subject))
+        remember(patch, night, "observe_subject", lambda of, subject, **_: (of.night, subject))
         yield found
 
 

@@ -89,7 +89,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(bootstrap, "self_test", lambda _: CAPABILITIES)
     monkeypatch.setattr(night, "replay", lambda _: [])
     monkeypatch.setattr(night, "render", lambda *_: None)
-    remember(monkeypatch, night, "observe_subject", lambda of, subject: (of.night, subject))
+    remember(monkeypatch, night, "observe_subject", lambda of, subject, **_: (of.night, subject))
     remember(monkeypatch, publish, "render_documents", lambda item, **more: str((item, more)))
     remember(monkeypatch, context, "load_world", lambda _: "one world")
     versions = dict.fromkeys(("reference", "scores", "training"), "0" * 64)

@@ -17,7 +17,7 @@ from nachweis.domain.errors import NachweisError
 _LARGEST_EXACT_INTEGER = 2**53
 SIGNIFICANT_DIGITS = 9
 
-_INTRICATE = re.compile(rb"\\|[:\[,]-?[0-9]*(?:[.eE]|[0-9]{16})")
+_INTRICATE = re.compile(rb"\\|(?:^|[:\[,])-?[0-9]*(?:[.eE]|[0-9]{16})")
 """What may be written in more than one way; strings that look like it only cost time."""
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(order="sorted")
