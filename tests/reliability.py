@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from nachweis.settings import PACKAGE_ROOT
-from tests.tamper_cases import CASES, SERVER_CASES
+from tests.tamper_cases import CASES, PACK_CASES, SERVER_CASES
 
 PAGE = PACKAGE_ROOT / "docs" / "reliability.md"
 
@@ -28,6 +28,13 @@ def tampering() -> str:
     return "\n".join(rows)
 
 
+def tampering_with_a_pack() -> str:
+    """One row per way of tampering that concerns a pack alone."""
+    rows = ["| what somebody did to a pack | found as | test |", "| --- | --- | --- |"]
+    rows += [f"| {case.title} | `{case.code}` | `{case.id}` |" for case in PACK_CASES]
+    return "\n".join(rows)
+
+
 def tampering_on_the_server() -> str:
     """One row per way of tampering with versions of objects."""
     rows = ["| what the store's administrator did | found as | test |", "| --- | --- | --- |"]
@@ -37,6 +44,7 @@ def tampering_on_the_server() -> str:
 
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "tampering": tampering,
+    "tampering with a pack": tampering_with_a_pack,
     "tampering on the server": tampering_on_the_server,
 }
 

@@ -27,6 +27,19 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 IMMUTABLE = re.compile(
     r"(evidence/sha256|nights|records|dossiers|approvals|incidents)/\S+\.(json|json\.gz|html|\w+)"
 )
+_ID = r"[a-z0-9]{1}(?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ATTEMPT = r"[A-Za-z0-9]{1}(?:[A-Za-z0-9_-]{0,126}[A-Za-z0-9])?"
+EVIDENT = [  # section 2: documents that something signed has to cite
+    re.compile(form, re.ASCII)
+    for form in (
+        rf"nights/\d{{4}}-\d\d-\d\d/{_ATTEMPT}/statement\.json",
+        rf"nights/\d{{4}}-\d\d-\d\d/{_ATTEMPT}/assessments/[0-9a-f]{{64}}\.json",
+        r"evidence/sha256/[0-9a-f]{2}/[0-9a-f]{64}\.json\.gz",
+        rf"(records|dossiers)/{_ID}/v\d{{6}}/[a-z0-9]{{1}}[a-z0-9_-]{{0,62}}(?:\.[a-z0-9]{{1,10}}){{1,3}}",
+        rf"approvals/(record|dossier)/{_ID}/v\d{{6}}/\d{{6}}\.json",
+        rf"incidents/{_ID}/\d{{6}}\.json",
+    )
+]
 FIELDS = {  # section 4: kind -> (demanded, allowed)
     "key": (
         "action keyid",
@@ -189,6 +202,8 @@ class Second:
         self.digests: dict[int, str] = {}
         self.entries: dict[int, dict[str, Any]] = {}
         self.pack = json.loads(self.files["pack.json"]) if "pack.json" in self.files else None
+        self.nights: set[str] = set()
+        self.with_renderings: set[str] = set()
         self.ledger()
         self.checkpoints()
         self.documents()
@@ -197,6 +212,7 @@ class Second:
             self.numbering()
         else:
             self.sums()
+            self.nothing_else()
 
     # -------------------------------------------------------------- sections 4 and 5
 
@@ -338,6 +354,7 @@ class Second:
                 and self.pack["from"] <= said["night"] <= self.pack["to"]
             ):
                 continue
+            self.nights.add(said["night"])
             content = self.cite(key, said["statement"])
             if content is not None:
                 try:
@@ -369,6 +386,8 @@ class Second:
             if version["key"] != f"{folder}/{kind}.json":
                 self.found.add(("statement_contradicts_entry", key))
             group = groups[f"{kind}/{version['id']}"] = {f"{folder}/{kind}.json": version["digest"]}
+            if version.get("renderings"):
+                self.with_renderings.add(folder)
             for name, digest in version.get("renderings", {}).items():
                 group[f"{folder}/{name}"] = digest
         for digest in [*statement["evidence"].values(), *statement["assessments"].values()]:
@@ -475,6 +494,22 @@ class Second:
         for place, numbers in histories.items():
             if numbers != set(range(1, max(numbers) + 1)):
                 self.found.add(place)
+
+    def nothing_else(self) -> None:
+        """Section 8: the nights it claims, and no document that nothing signed cites."""
+        assert self.pack is not None
+        if set(self.pack["nights"]) != self.nights:
+            self.found.add(("nights_differ", "pack.json"))
+        for name in self.files:
+            if name in self.cited or not any(form.fullmatch(name) for form in EVIDENT):
+                continue
+            kind, *middle, file = name.split("/")
+            if kind in {"records", "dossiers"} and file != f"{kind[:-1]}.json":
+                folder = "/".join([kind, *middle])
+                old = f"{folder}/{kind[:-1]}.json" in self.cited
+                if old and folder not in self.with_renderings:
+                    continue  # rendered for a statement that is older than the field
+            self.found.add(("object_uncited", name))
 
     def sums(self) -> None:
         listed = {}

@@ -406,6 +406,90 @@ def skipped_event(copy: Copy) -> str:
     return "incidents/drill-1"
 
 
+# ------------------------------------------------- what only a pack shows, or only there is wrong
+
+PACK_CASES: list[Case] = []
+
+
+def pack_case(title: str, code: str) -> Callable[[Callable[[Copy], str]], Callable[[Copy], str]]:
+    def register(tamper: Callable[[Copy], str]) -> Callable[[Copy], str]:
+        PACK_CASES.append(Case(title, code, tamper))
+        return tamper
+
+    return register
+
+
+@pack_case("nights are cut out, and the pack's part of the ledger begins behind them",
+           "nights_differ")  # fmt: skip
+def nights_cut_out(copy: Copy) -> str:
+    last = copy.length
+    (kept,) = copy.entry(last).subjects
+    statement = json.loads(copy.files[kept])
+    always = {EntryKind.KEY, EntryKind.WITHDRAWAL, EntryKind.DISPOSAL}
+    for number in range(1, last):
+        if layout.ledger(number) in copy.files and copy.entry(number).kind not in always:
+            del copy.files[layout.ledger(number)]
+    folder = kept.rpartition("/")[0]
+    for key in [key for key in copy.files if key.startswith("nights/")]:
+        if not key.startswith(folder):
+            del copy.files[key]
+    for key in copy.keys(Kind.RECORD):
+        if key not in {version["key"] for version in statement["versions"]}:
+            place = key.rpartition("/")[0]
+            for other in [other for other in copy.files if other.startswith(place)]:
+                del copy.files[other]
+    said = json.loads(copy.files["pack.json"])
+    said["ledger"]["first"] = last
+    copy.files["pack.json"] = canonical_bytes(said)
+    return "pack.json"
+
+
+@pack_case("a night is claimed that the pack does not hold", "nights_differ")
+def night_claimed(copy: Copy) -> str:
+    said = json.loads(copy.files["pack.json"])
+    said["nights"].append("2026-01-01")
+    copy.files["pack.json"] = canonical_bytes(said)
+    return "pack.json"
+
+
+def _added(copy: Copy, key: str, content: bytes = b'{"schema_version":1}') -> str:
+    assert key not in copy.files
+    copy.files[key] = content
+    return key
+
+
+@pack_case("a version of a record is added that nobody signed", "object_uncited")
+def unsigned_version(copy: Copy) -> str:
+    return _added(copy, layout.record("marketing", 9))
+
+
+@pack_case("a page is added beside a signed version", "object_uncited")
+def unsigned_rendering(copy: Copy) -> str:
+    place = copy.keys(Kind.RECORD)[-1].rpartition("/")[0]
+    return _added(copy, f"{place}/record.fr.pdf", b"%PDF-1.7")
+
+
+@pack_case("an approval is added that nobody signed", "object_uncited")
+def unsigned_approval(copy: Copy) -> str:
+    return _added(copy, layout.approval("record", "marketing", 1, 9))
+
+
+@pack_case("a statement is added that nobody signed", "object_uncited")
+def unsigned_statement(copy: Copy) -> str:
+    return _added(copy, layout.statement("2026-01-01", "attempt"))
+
+
+@pack_case("an assessment is added that nobody signed", "object_uncited")
+def unsigned_assessment(copy: Copy) -> str:
+    folder = _statement(copy, copy.length).rpartition("/")[0]
+    return _added(copy, f"{folder}/assessments/{'0' * 64}.json")
+
+
+@pack_case("evidence is added that nobody signed", "object_uncited")
+def unsigned_evidence(copy: Copy) -> str:
+    return _added(copy, layout.evidence("0" * 64), gzip.compress(b"{}"))
+
+
 # --------------------------------------------------- versions, which only the server shows
 
 

@@ -35,7 +35,7 @@ from nachweis.storage.verify import verify_store
 from tests import second_verifier
 from tests.evidence_world import Copy, EvidenceWorld, build
 from tests.integration.night_support import FIRST, SECOND, command, place
-from tests.tamper_cases import CASES, SERVER_CASES, Case, ServerCase
+from tests.tamper_cases import CASES, PACK_CASES, SERVER_CASES, Case, ServerCase
 
 pytestmark = pytest.mark.store
 FIRST_DAY, LAST_DAY = dt.date.fromisoformat(FIRST), dt.date.fromisoformat(SECOND)
@@ -154,7 +154,9 @@ def packed(world: EvidenceWorld, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return place
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.in_pack], ids=lambda c: c.id)
+@pytest.mark.parametrize(
+    "case", [*(case for case in CASES if case.in_pack), *PACK_CASES], ids=lambda c: c.id
+)
 def test_tampering_with_a_pack_is_found_and_named(
     case: Case, packed: Path, world: EvidenceWorld, signers: dict[str, Any], offline: ModuleType,
     tmp_path: Path,

@@ -19,17 +19,26 @@ import io
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python without lzma cannot raise it
+    LZMAError = zlib.error  # type: ignore[assignment,misc]
+
 MIB = 1024 * 1024
 LARGEST_FILE = 256 * MIB
+MOST_BYTES = 64 * 1024 * MIB
+MOST_FILES = 1_000_000
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 URN = "urn:nachweis:predicate:"
@@ -49,6 +58,11 @@ DOCUMENTS = (
     rf"|approvals/(?:record|dossier)/{ID}/v[0-9]{{6}}/[0-9]{{6}}\.json"
     rf"|incidents/{ID}/[0-9]{{6}}\.json"
 )
+OTHERS = (
+    r"(?:ledger|checkpoints)/[0-9]{10}\.json|texts/[0-9a-f]{32}\.json"
+    rf"|pack\.json|SHA256SUMS|verify\.py|README\.(?:en|de|da)\.txt|keys/{SHA}\.pem"
+)
+NO_EVIDENCE = rf"gates/{ID}\.json|self-test/.*|nights/{DAY}/{ATTEMPT}/runs/.*"
 ENTRY_FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "key": (
         {"action", "keyid"},
@@ -100,6 +114,10 @@ class Wrong(Exception):  # noqa: N818 - the same
     """Something does not verify; the text says what."""
 
 
+class Excess(Exception):  # noqa: N818 - the same
+    """The input is larger than anything that is verified here; the text says how."""
+
+
 def sha256(content: bytes) -> str:
     """SHA-256 as hexadecimal text."""
     return hashlib.sha256(content).hexdigest()
@@ -110,6 +128,37 @@ def matches(form: str, value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(form, value) is not None
 
 
+def load(content: bytes, **more: Any) -> Any:
+    """JSON as data; ValueError whatever is wrong with it."""
+    try:
+        return json.loads(content, **more)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def printable(text: str) -> str:
+    """A text without what could steer a terminal or fake a line of the result."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def spans(days: Iterable[str]) -> list[tuple[str, str]]:
+    """First and last day of every row of days without a gap."""
+    found: list[tuple[dt.date, dt.date]] = []
+    for day in sorted(map(dt.date.fromisoformat, days)):
+        if found and (day - found[-1][1]).days <= 1:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return [(first.isoformat(), last.isoformat()) for first, last in found]
+
+
+def named(first: str, last: str) -> str:
+    """A row of days as text."""
+    return first if first == last else f"{first} to {last}"
+
+
 def whole(value: object, least: int = 0) -> bool:
     """Whether a value is a whole number, not below another."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -118,27 +167,59 @@ def whole(value: object, least: int = 0) -> bool:
 # ------------------------------------------------------------------------------- the input
 
 
+BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    LZMAError,
+)
+"""What reading a damaged or hostile file can raise."""
+
+
 class Box:
     """The files of a folder or ZIP file."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self.twice: list[str] = []
+        self.spent = 0
         self.archive: zipfile.ZipFile | None = None
         if self.path.is_dir():
-            self.sizes = {
-                found.relative_to(self.path).as_posix(): found.stat().st_size
-                for found in self.path.rglob("*")
-                if found.is_file()
-            }
+            self.sizes: dict[str, int] = {}
+            for found in self.path.rglob("*"):
+                if len(self.sizes) > MOST_FILES:
+                    break
+                if found.is_file():
+                    self.sizes[found.relative_to(self.path).as_posix()] = found.stat().st_size
         elif zipfile.is_zipfile(self.path):
-            self.archive = zipfile.ZipFile(self.path)
+            try:
+                self.archive = zipfile.ZipFile(self.path)
+            except BROKEN as error:
+                raise Unreadable(f"{path}: not a whole ZIP file") from error
             listed = [info for info in self.archive.infolist() if not info.is_dir()]
             self.sizes = {info.filename: info.file_size for info in listed}
-            names = [info.filename for info in listed]
-            self.twice = sorted({name for name in names if names.count(name) > 1})
+            names = Counter(info.filename for info in listed)
+            self.twice = sorted(name for name, count in names.items() if count > 1)
         else:
             raise Unreadable(f"{path}: neither a folder nor a ZIP file")
+
+    def demand_size(self) -> None:
+        """Stop at an input that nobody could verify in any time."""
+        if len(self.sizes) > MOST_FILES:
+            raise Excess(f"The input holds more than {MOST_FILES} files.")
+        if sum(self.sizes.values()) > MOST_BYTES:
+            raise Excess(f"The files hold more than {MOST_BYTES // MIB} MiB.")
+
+    def _spend(self, content: bytes) -> bytes:
+        self.spent += len(content)
+        if self.spent > 4 * MOST_BYTES:  # each is read a few times, and some are packed
+            raise Excess(f"The files unpack to more than {MOST_BYTES // MIB} MiB.")
+        return content
 
     def read(self, name: str) -> bytes:
         """Bytes of a file; KeyError if there is none, Wrong if it cannot be read."""
@@ -148,15 +229,9 @@ class Box:
             raise Wrong("the file is larger than allowed")
         try:
             if self.archive is not None:
-                return self.archive.read(name)
-            return (self.path / PurePosixPath(name)).read_bytes()
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            RuntimeError,
-            zlib.error,
-        ) as error:
+                return self._spend(self.archive.read(name))
+            return self._spend((self.path / PurePosixPath(name)).read_bytes())
+        except BROKEN as error:
             raise Wrong(f"the file cannot be read ({type(error).__name__})") from error
 
     def document(self, name: str) -> bytes:
@@ -167,11 +242,11 @@ class Box:
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
                 unpacked = stream.read(LARGEST_FILE + 1)
-        except (OSError, EOFError, ValueError, zlib.error) as error:
+        except BROKEN as error:
             raise Wrong(f"not a gzip file ({type(error).__name__})") from error
         if len(unpacked) > LARGEST_FILE:
             raise Wrong("the file unpacks to more than allowed")
-        return unpacked
+        return self._spend(unpacked)
 
 
 # ------------------------------------------------------------------------------ signatures
@@ -210,7 +285,7 @@ class PublicKey:
     def accepts(self, signature: bytes, message: bytes) -> bool:
         """Whether this key signed the message."""
         try:
-            from cryptography.exceptions import InvalidSignature
+            from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
             from cryptography.hazmat.primitives import hashes, serialization
             from cryptography.hazmat.primitives.asymmetric import ec, padding
         except ImportError:
@@ -227,7 +302,7 @@ class PublicKey:
                 key.verify(signature, message, scheme, digest)
         except InvalidSignature:
             return False
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm) as error:
             raise Wrong(f"a key cannot be used ({type(error).__name__})") from error
         return True
 
@@ -285,7 +360,7 @@ class Envelope:
         try:
             if len(content) > 65536:
                 raise ValueError
-            found = json.loads(content)
+            found = load(content)
             texts = ",".join(
                 f'{{"keyid":"{one["keyid"]}","sig":"{one["sig"]}"}}' for one in found["signatures"]
             )
@@ -299,7 +374,7 @@ class Envelope:
                 raise ValueError
             if not all(matches(SHA, keyid) for keyid in self.signatures):
                 raise ValueError
-            self.document = json.loads(self.payload, parse_float=refuse, parse_constant=refuse)
+            self.document = load(self.payload, parse_float=refuse, parse_constant=refuse)
             if canonical(self.document) != self.payload:
                 raise ValueError
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -333,7 +408,7 @@ class Entry:
         self.envelope = envelope
         try:
             self._read(envelope.document)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Wrong("not a ledger entry of a known form") from error
         self.digest = sha256(envelope.payload)
 
@@ -450,6 +525,8 @@ class Verifier:
         self.signers: dict[int, set[str]] = {}
         self.cited: dict[str, str] = {}
         self.removed: dict[str, str] = {}
+        self.nights: set[str] = set()
+        self.sealed: set[str] = set()
         self.length = 0
         self.checked = 0
 
@@ -463,15 +540,25 @@ class Verifier:
 
     def run(self) -> None:
         """Verify everything; a problem never hides another."""
-        if not any(name.startswith("ledger/") or name == "pack.json" for name in self.box.sizes):
-            raise Unreadable(f"{self.box.path}: holds neither pack.json nor a ledger")
+        try:
+            self.box.demand_size()
+            if not any(
+                name.startswith("ledger/") or name == "pack.json" for name in self.box.sizes
+            ):
+                raise Unreadable(f"{self.box.path}: holds neither pack.json nor a ledger")
+            self._everything()
+        except Excess as error:
+            self.problem("input_too_large", "", f"{error} The rest was not verified.")
+
+    def _everything(self) -> None:
         self._pack_file()
         self._ledger()
         self._keys()
         self._checkpoints()
         self._documents()
+        self._nights()
         self._texts()
-        self._unproven()
+        self._uncited()
         if self.pack is None:
             self._numbering()
 
@@ -483,10 +570,13 @@ class Verifier:
         if "pack.json" not in self.box.sizes:
             return
         try:
-            found = json.loads(self.box.read("pack.json"))
+            found = load(self.box.read("pack.json"))
             demand(found["schema_version"] == 1 and found["kind"] == "pack")
             demand(matches(ID, found["activity"]))
-            demand(matches(DAY, found["from"]) and matches(DAY, found["to"]))
+            for day in (found["from"], found["to"], *found["nights"]):
+                demand(matches(DAY, day))
+                dt.date.fromisoformat(day)
+            demand(found["from"] <= found["to"])
             ledger = found["ledger"]
             demand(whole(ledger["first"], 1) and whole(ledger["last"], ledger["first"]))
             demand(matches(SHA, ledger["head"]))
@@ -659,11 +749,12 @@ class Verifier:
             and self.pack["from"] <= said["night"] <= self.pack["to"]
         ):
             return
+        self.nights.add(said["night"])
         content = self._cite(key, said["statement"])
         if content is None:
             return
         try:
-            self._statement(key, json.loads(content), said)
+            self._statement(key, load(content), said)
         except (ValueError, KeyError, TypeError, AttributeError):
             self.problem("statement_malformed", key, "The statement is not of a known form.")
 
@@ -689,6 +780,8 @@ class Verifier:
             if one["key"] != folder + f"{one['kind']}.json":
                 self.problem("statement_contradicts_entry", key, "A version has a wrong key.")
             files = {f"{one['kind']}.json": one["digest"], **one.get("renderings", {})}
+            if one.get("renderings"):
+                self.sealed.add(folder)
             citations[one["kind"], one["id"]] = {folder + n: d for n, d in files.items()}
         folder = key[: -len("statement.json")] + "assessments/"
         evidence = {
@@ -738,7 +831,7 @@ class Verifier:
         """A document as data; empty if it is not the cited one, which is reported elsewhere."""
         try:
             content = self.box.document(name)
-            return json.loads(content) if sha256(content) == digest else {}
+            return load(content) if sha256(content) == digest else {}
         except (KeyError, ValueError, Wrong):
             return {}
 
@@ -789,13 +882,43 @@ class Verifier:
             self.note("still_present", name, f"The object was {self.removed[name]}, but is here.")
         return content
 
+    def _nights(self) -> None:
+        """Hold the nights that a pack claims to be about against the entries that are here."""
+        if self.pack is None:
+            return
+        self.note(
+            "not_signed",
+            "pack.json",
+            "The activity, 'from', 'to' and where the ledger's part begins are statements of who "
+            "made the pack. No signature covers them, or that nothing was left out before it.",
+        )
+        for day in sorted(set(self.pack["nights"]) ^ self.nights):
+            how = "is verified, but not named here" if day in self.nights else "is not in the pack"
+            self.problem("nights_differ", "pack.json", f"The night {day} {how}.")
+        first, last = (dt.date.fromisoformat(self.pack[name]) for name in ("from", "to"))
+        bounds = [
+            (first - dt.timedelta(days=1)).isoformat() if first > dt.date.min else "",
+            (last + dt.timedelta(days=1)).isoformat() if last < dt.date.max else "",
+        ]
+        rows = spans([*self.nights, *filter(None, bounds)])
+        # Python 3.9 knows neither pairwise() nor strict.
+        for (_, before), (after, _) in zip(rows, rows[1:]):  # noqa: B905, RUF007
+            begin = dt.date.fromisoformat(before) + dt.timedelta(days=1)
+            end = dt.date.fromisoformat(after) - dt.timedelta(days=1)
+            self.note(
+                "no_night",
+                "pack.json",
+                f"No night is here of {named(begin.isoformat(), end.isoformat())} "
+                f"({(end - begin).days + 1} days).",
+            )
+
     def _texts(self) -> None:
         for entry in self.entries.values():
             ref = entry.said.get("text_ref") if GROUPS[entry.kind] == "reference" else None
             if ref is None or f"texts/{ref}.json" not in self.box.sizes:
                 continue
             try:
-                found = json.loads(self.box.read(f"texts/{ref}.json"))
+                found = load(self.box.read(f"texts/{ref}.json"))
                 digest = sha256(bytes.fromhex(found["salt"]) + found["text"].encode())
             except (Wrong, KeyError, ValueError, TypeError, AttributeError):
                 digest = ""
@@ -820,12 +943,22 @@ class Verifier:
                 if missing:
                     self.problem(code, folder, f"Number {missing[0]} is missing.")
 
-    def _unproven(self) -> None:
-        for name in sorted(self.box.sizes):
-            if matches(r"(?:records|dossiers)/.*", name) and name not in self.cited:
-                document = re.sub(r"[^/]+$", "", name) + name.split("/")[0][:-1] + ".json"
-                if document in self.cited:
-                    self.note("not_proven", name, "No statement holds the digest of this file.")
+    def _uncited(self) -> None:
+        """Name what nothing signed vouches for: a pack holds nothing of that kind."""
+        others = OTHERS if self.pack is not None else f"{OTHERS}|{NO_EVIDENCE}"
+        for name in sorted(set(self.box.sizes) - set(self.cited)):
+            if not matches(DOCUMENTS, name):
+                if not matches(others, name):
+                    self.note("unknown_object", name, "The file is none that the format knows.")
+                continue
+            folder = name[: name.rindex("/") + 1]
+            document = folder + name.split("/")[0][:-1] + ".json"
+            if document in self.cited and not (self.pack is not None and folder in self.sealed):
+                self.note("not_proven", name, "No statement holds the digest of this file.")
+            elif self.pack is None:
+                self.note("not_cited", name, "Nothing signed cites this file.")
+            else:
+                self.problem("object_uncited", name, "Nothing signed cites this file.")
 
     # ---- words
 
@@ -833,12 +966,19 @@ class Verifier:
         """The result for a person."""
         about = "Local copy of a store"
         if self.pack is not None:
-            about = "Pack about activity {activity}, nights {from} to {to}".format(**self.pack)
+            about = (
+                "Pack about activity {activity}, nights {from} to {to}, as who made it says"
+            ).format(**self.pack)
         lines = [about, "DOES NOT VERIFY" if self.problems else "VERIFIES"]
         lines += [
-            f"PROBLEM  {p['code']}  {p['key']}\n         {p['sentence']}" for p in self.problems
+            f"{label}  {one['code']}  {printable(one['key'])}\n"
+            f"         {printable(one['sentence'])}"
+            for label, found in (("PROBLEM", self.problems), ("NOTE   ", self.notes))
+            for one in found
         ]
-        lines += [f"NOTE     {n['code']}  {n['key']}\n         {n['sentence']}" for n in self.notes]
+        if self.pack is not None:
+            nights = ", ".join(named(*row) for row in spans(self.nights)) or "none"
+            lines.append(f"Nights found: {nights} ({len(self.nights)})")
         lines.append(f"Ledger entries: {len(self.digests)}; documents compared: {self.checked}")
         lines.append("Keys of the ledger: " + (", ".join(sorted(self.keyring.known)) or "none"))
         if self.trusted is None:
@@ -868,15 +1008,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--key", help="public key file (PEM) or its SHA-256 fingerprint")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         verifier = Verifier(Box(given.path), pinned(given.key) if given.key else None)
         verifier.run()
     except (Unreadable, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
+        return 2
+    except Exception as error:  # noqa: BLE001 - whatever a hostile file does, it is named
+        sys.stderr.write(
+            f"error: {printable(given.path)}: not verifiable ({type(error).__name__})\n"
+        )
         return 2
     if given.json:
         found = {
             "ok": not verifier.problems,
+            "nights": sorted(verifier.nights),
             "problems": verifier.problems,
             "notes": verifier.notes,
         }
