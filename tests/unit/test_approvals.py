@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,10 @@ from nachweis.domain.errors import IntegrityError, LeakError, NachweisError, Sto
 from nachweis.pipeline.actors import acting, name_of, same_person
 from nachweis.pipeline.approval_history import history, with_review
 from nachweis.pipeline.approval_list import sentence
-from nachweis.pipeline.approval_rules import LONGEST_REASON
+from nachweis.pipeline.approval_rules import LONGEST_REASON, OLDEST_NIGHT
 from nachweis.storage import layout
 from nachweis.storage.documents import read_document, write_document
-from nachweis.storage.entries import EntryKind, ReferencePredicate
+from nachweis.storage.entries import EntryKind, ReferencePredicate, RemovalPredicate
 from nachweis.storage.narratives import TextRef, read_text
 from nachweis.storage.verify import verify_store
 from nachweis.storage.verify_report import Code, Remark
@@ -151,6 +153,7 @@ def test_an_approval_stays_while_its_review_is_under_way(office: Office) -> None
     again = office.submit()
     assert again.approval.standing is Standing.APPROVED
     assert "submitted again 2026-12-28" in sentence(again)
+    office.night("2026-12-27")
     assert str(office.approve(reason=REASON).approval.due) == "2027-12-28"
 
 
@@ -296,6 +299,28 @@ def test_what_no_night_assessed_is_not_approved(office: Office) -> None:
     office.submit()
     with pytest.raises(NachweisError, match="no night has assessed this version"):
         office.approve(reason=REASON)
+
+
+def test_no_older_night_stands_in_for_one_whose_assessment_was_held_back(
+    office: Office,
+) -> None:
+    office.store.night("2026-03-02", "f" * 16, statement_change={"assessments": {}})
+    office.submit()
+    with pytest.raises(NachweisError, match="2026-03-02, holds no assessment") as caught:
+        office.approve(reason=REASON)
+    assert "nachweis run --night 2026-03-02" in refused(caught)
+    office.night("2026-03-02")
+    assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
+
+
+def test_a_night_of_long_ago_is_no_evidence_to_approve_on(office: Office) -> None:
+    office.submit()
+    office.later(days=OLDEST_NIGHT - 1)  # the night is two days older than the office's first day
+    with pytest.raises(NachweisError, match="2026-03-01, lies more than 7 days back") as caught:
+        office.approve(reason=REASON)
+    assert "nachweis run --night 2026-03-08" in refused(caught)
+    office.later(days=-1)
+    assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
 
 
 def test_where_nobody_can_tell_who_submitted_nobody_approves(office: Office) -> None:
@@ -447,6 +472,122 @@ def test_a_decision_that_did_not_know_another_one_does_not_count(office: Office)
     assert office.submit().approval.standing is Standing.SUBMITTED
 
 
+@pytest.mark.parametrize("contradicted", [("retention/contacts",), ()])
+def test_an_approval_that_did_not_know_a_newer_night_does_not_count(
+    office: Office, contradicted: tuple[str, ...]
+) -> None:
+    office.submit()
+    desk, real = office.desk, office.store.ledger.append
+
+    class Slow:
+        """A ledger in whose append a night is faster."""
+
+        store, lock = office.records, staticmethod(office.store.ledger.lock)
+
+        def append(self, *args: object, **more: object) -> object:
+            office.night("2026-03-02", *contradicted)
+            return real(*args, **more)  # type: ignore[arg-type]
+
+    object.__setattr__(desk, "ledger", Slow())
+    from nachweis.pipeline.approval_rules import Wish
+
+    with pytest.raises(StoreConflictError, match="does not rest on the newest evidence"):
+        desk.sign(TARGET, Wish("approved", OWNER, DECIDER, REASON))
+    assert office.desk.case(office.archive, TARGET).approval.standing is Standing.SUBMITTED
+    if contradicted:
+        with pytest.raises(NachweisError, match="the night of 2026-03-02 contradicts 1"):
+            office.approve(reason=REASON)
+    else:
+        assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
+
+
+# -------------------------------------------------------------------------- removed events
+
+
+def standing(office: Office) -> Standing:
+    """How far the approval is."""
+    return office.desk.case(office.archive, TARGET).approval.standing
+
+
+def raced(office: Office, **change: Any) -> str:
+    """Sign an event that cites the submission and not what came after it; its key."""
+    first = history(office.archive)["record", TARGET][1][0]
+    number = len(office.events()) + 1
+    event = first.event.model_copy(
+        update={"event": number, "previous": first.digest, **change},
+    )
+    key = layout.approval("record", TARGET, 1, number)
+    write_document(office.records, key, event.canonical())
+    said = ReferencePredicate(id="record/newsletter/1", event=event.word, role=event.role)
+    office.store.ledger.append(EntryKind.DECISION, {key: event.digest()}, said)
+    return key
+
+
+def withdraw(office: Office, key: str) -> None:
+    """Withdraw an event, which is then gone."""
+    digest = digest_bytes(read_document(office.records, key))
+    office.store.ledger.append(
+        EntryKind.WITHDRAWAL, {key: digest}, RemovalPredicate(incident="inc-1")
+    )
+    office.records.erase(key)
+    shutil.rmtree(office.folder / "cache" / "objects")
+
+
+def test_withdrawing_what_never_counted_revives_no_approval(office: Office) -> None:
+    office.submit()
+    office.approve(reason=REASON)
+    key = raced(office, type="advice", advice="agrees", role=DPO)
+    assert office.reject().approval.standing is Standing.REJECTED
+    withdraw(office, key)
+    assert standing(office) is Standing.REJECTED
+    assert office.submit().approval.standing is Standing.SUBMITTED
+
+
+def test_a_withdrawn_rejection_keeps_its_effect(office: Office) -> None:
+    office.submit()
+    office.approve(reason=REASON)
+    office.reject()
+    withdraw(office, office.events()[-1])
+    case = office.desk.case(office.archive, TARGET)
+    assert case.approval.standing is Standing.REJECTED
+    assert sentence(case).endswith("rejected 2026-03-03 by role head-of-marketing.")
+    assert office.submit().approval.standing is Standing.SUBMITTED
+    assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
+
+
+def test_an_approval_that_did_not_know_a_rejection_does_not_count_when_that_is_withdrawn(
+    office: Office,
+) -> None:
+    office.submit()
+    office.reject()
+    rejection = office.events()[-1]
+    night = office.desk.case(office.archive, TARGET).assessed
+    assert night is not None
+    raced(office, type="approved", role=OWNER, night=night.night, assessment=night.digest)
+    assert standing(office) is Standing.REJECTED
+    withdraw(office, rejection)
+    assert standing(office) is Standing.REJECTED
+
+
+def test_a_withdrawn_objection_still_needs_an_answer(office: Office) -> None:
+    office.submit()
+    office.advise("objects")
+    withdraw(office, office.events()[-1])
+    assert standing(office) is Standing.OBJECTED
+    with pytest.raises(NachweisError, match="nobody can tell any more who advised on it"):
+        office.approve(reason=REASON)
+    office.advise("agrees")
+    assert office.approve().approval.standing is Standing.APPROVED
+
+
+def test_a_withdrawn_approval_is_none(office: Office) -> None:
+    office.submit()
+    office.approve(reason=REASON)
+    withdraw(office, office.events()[-1])
+    assert standing(office) is Standing.SUBMITTED
+    assert office.approve(reason=REASON).approval.standing is Standing.APPROVED
+
+
 def test_an_event_that_was_written_and_never_signed_counts_for_nothing(office: Office) -> None:
     office.submit()
     event = history(office.archive)["record", TARGET][1][0].event
@@ -531,6 +672,7 @@ def test_an_approval_expires_after_the_day_its_review_is_due(office: Office) -> 
     assert (verdict.field, verdict.verdict.value) == ("approval", "expired")
     assert verdict.explanation == "review overdue since 2027-03-03"
     office.submit()
+    office.night("2027-03-03")
     renewed = office.approve(reason=REASON)
     assert renewed.approval.standing is Standing.APPROVED
     assert with_review(case.assessed.assessment, renewed.approval).verdicts == ()

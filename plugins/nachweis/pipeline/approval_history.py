@@ -17,11 +17,15 @@ from nachweis.domain.record import Assessment, FieldVerdict
 from nachweis.pipeline.archive import Archive
 from nachweis.pipeline.signed_versions import Target
 from nachweis.storage import layout
-from nachweis.storage.entries import EntryKind
+from nachweis.storage.entries import EntryKind, LedgerEntry, ReferencePredicate, moment
 from nachweis.storage.layout import Kind, Location
 
 History = Mapping[Target, Mapping[int, list[SignedEvent]]]
 """Document to version to its events in the order of the ledger."""
+
+NO_DIGEST, NO_REFERENCE = "0" * 64, "0" * 32
+"""What stands for digests and references that were removed with an event; they name nothing."""
+_OBJECTION = "advice_objects"
 
 REVIEW = "approval"
 """Id under which an assessment says that the review of the approval is overdue."""
@@ -36,8 +40,11 @@ def history(archive: Archive, until: dt.datetime | None = None) -> History:
 
     Returns:
         The events. One that was written without knowledge of an event that was signed before it
-        does not count: of two people who decide at the same time, the first signature holds. One
-        that only revoked keys signed is as if it had never been signed.
+        does not count: of two people who decide at the same time, the first signature holds. Nor
+        does an approval that rests on another assessment than the newest that was signed before it.
+        Of an event that was withdrawn or disposed of, only what stands in the way of an approval
+        keeps its effect, by the word of the ledger's entry. An event that only revoked keys signed
+        is as if it had never been signed.
 
     Raises:
         IntegrityError: If an event is missing, differs from its digest, or stands in a wrong place.
@@ -45,7 +52,7 @@ def history(archive: Archive, until: dt.datetime | None = None) -> History:
     removals = {EntryKind.WITHDRAWAL, EntryKind.DISPOSAL}
     removed = {key for one in archive.counted if one.kind in removals for key in one.subjects}
     found: dict[Target, dict[int, list[SignedEvent]]] = {}
-    last: dict[tuple[Target, int], str] = {}
+    chains: dict[tuple[Target, int], _Chain] = {}
     for entry in archive.counted:
         if entry.kind is not EntryKind.DECISION or (until and entry.signed_at > until):
             continue
@@ -55,16 +62,87 @@ def history(archive: Archive, until: dt.datetime | None = None) -> History:
                 continue
             target = (place.parts["target"], place.parts["id"])
             version = place.number("version")
+            chain = chains.setdefault((target, version), _Chain())
             if key in removed:
-                last[target, version] = digest
-                continue
-            event = _event(archive.content(key, digest), key, place)
-            counts = event.previous == last.get((target, version))
-            if counts:
-                last[target, version] = digest
-            signed = SignedEvent(event, digest, entry.sequence, entry.signed_at, counts)
-            found.setdefault(target, {}).setdefault(version, []).append(signed)
+                event = _remainder(entry, place)
+                counts = event is not None
+                chain.remove(digest, stands_in_the_way=counts)
+            else:
+                event = _event(archive.content(key, digest), key, place)
+                counts = chain.knew(event) and _is_on_newest(archive, event, entry.sequence)
+                if counts:
+                    chain.advance(digest)
+            if event is not None:
+                signed = SignedEvent(event, digest, entry.sequence, entry.signed_at, counts)
+                found.setdefault(target, {}).setdefault(version, []).append(signed)
     return found
+
+
+class _Chain:
+    """Which event a new one of the same version has to cite in order to count.
+
+    Whether a removed event counted can no longer be read. So both what counted before it and the
+    removed event itself may be cited; an approval, though, never passes over a removed event that
+    may have stood in its way.
+    """
+
+    def __init__(self) -> None:
+        self._last: set[str | None] = {None}
+        self._last_for_approval: set[str | None] = {None}
+
+    def knew(self, event: ApprovalEvent) -> bool:
+        """Whether an event cites one that may have counted last."""
+        approves = event.type == "approved"
+        return event.previous in (self._last_for_approval if approves else self._last)
+
+    def advance(self, digest: str) -> None:
+        """Go on with an event that counts."""
+        self._last, self._last_for_approval = {digest}, {digest}
+
+    def remove(self, digest: str, *, stands_in_the_way: bool) -> None:
+        """Pass over an event that was removed."""
+        self._last.add(digest)
+        if stands_in_the_way:
+            self._last_for_approval = {digest}
+        else:
+            self._last_for_approval.add(digest)
+
+
+def _remainder(entry: LedgerEntry, place: Location) -> ApprovalEvent | None:
+    """What the ledger alone says of a removed rejection or objection; None for other events."""
+    said = entry.predicate
+    if not isinstance(said, ReferencePredicate) or said.event not in {"rejected", _OBJECTION}:
+        return None
+    return ApprovalEvent(
+        target_kind="record" if place.parts["target"] == "record" else "dossier",
+        target_id=place.parts["id"],
+        target_version=place.number("version"),
+        target_digest=NO_DIGEST,
+        event=place.number("event"),
+        previous=None,
+        type="advice" if said.event == _OBJECTION else "rejected",
+        advice="objects" if said.event == _OBJECTION else None,
+        role=said.role or "",
+        actor_ref=NO_REFERENCE,
+        actor_digest=NO_DIGEST,
+        at=moment(entry.signed_at),
+        night=said.night,
+        text_ref=said.text_ref,
+        text_digest=said.text_digest,
+    )
+
+
+def _is_on_newest(archive: Archive, event: ApprovalEvent, sequence: int) -> bool:
+    """Whether an event, if it approves, cites the newest assessment signed before its entry."""
+    if event.type != "approved":
+        return True
+    attempts = [item for item in archive.attempts if item.sequence < sequence]
+    if not attempts:
+        return event.assessment is None
+    newest = max(attempts, key=lambda item: (item.night, item.sequence))
+    place = f"{event.target_kind}/{event.target_id}"
+    digest = archive.statement(newest).assessments.get(place)
+    return (event.night, event.assessment) == (newest.night, digest)
 
 
 def _place(key: str) -> Location | None:

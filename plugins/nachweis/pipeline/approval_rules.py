@@ -6,6 +6,7 @@ names in the deletable directory.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from nachweis.pipeline.leaks import demand_clean_text
 from nachweis.pipeline.signed_versions import Assessed, Target
 
 LONGEST_REASON = 4000
+OLDEST_NIGHT = 7
+"""Days that the newest night may lie back when a version is approved on it; docs/operating.md."""
 _NO_AUTHORS = frozenset({"dpo", "auditor"})
 """Kinds of roles that never submit: who advises or audits does not propose."""
 
@@ -44,13 +47,25 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a decision has to look at: a version, its approval so far, its newest assessment."""
+    """What a decision has to look at.
+
+    Attributes:
+        target: The document.
+        version: Its current version.
+        digest: SHA-256 of it.
+        approval: How far its approval is.
+        assessed: Its newest assessment, if that is about this version.
+        newest_night: The newest night that was signed, whether it assessed the document or not.
+        today: The day it is where the organisation is.
+    """
 
     target: Target
     version: int
     digest: str
     approval: Approval
     assessed: Assessed | None
+    newest_night: str | None
+    today: dt.date
 
     @property
     def name(self) -> str:
@@ -176,6 +191,7 @@ def _demand_approvable(
             where=case.name,
             remedy="run a night first: nachweis run --night YYYY-MM-DD",
         )
+    _demand_newest_night(case, case.assessed)
     if case.contradicted or case.assessed.assessment.contradicted:
         raise NachweisError(
             f"the night of {case.assessed.night} contradicts "
@@ -193,6 +209,29 @@ def _demand_approvable(
             where=case.name,
             remedy="say why you approve all the same with --reason TEXT, or "
             + ("reject it" if against else "wait: nachweis advise"),
+        )
+    _demand_recent_night(case, case.assessed)
+
+
+def _demand_newest_night(case: Case, assessed: Assessed) -> None:
+    """Demand that it is the newest night that assessed the version."""
+    if assessed.night != case.newest_night:
+        raise NachweisError(
+            f"the newest night, {case.newest_night}, holds no assessment of it (not planned, or "
+            f"held back); that of {assessed.night} is no longer the newest evidence",
+            where=case.name,
+            remedy=f"see what held it back, then: nachweis run --night {case.newest_night}",
+        )
+
+
+def _demand_recent_night(case: Case, assessed: Assessed) -> None:
+    """Demand that the assessment tells about the present."""
+    if dt.date.fromisoformat(assessed.night) < case.today - dt.timedelta(days=OLDEST_NIGHT):
+        raise NachweisError(
+            f"the newest night, {assessed.night}, lies more than {OLDEST_NIGHT} days back",
+            where=case.name,
+            remedy=f"run a present one, then approve: nachweis run --night "
+            f"{case.today - dt.timedelta(days=1)}",
         )
 
 

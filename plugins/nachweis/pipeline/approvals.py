@@ -72,6 +72,8 @@ class Desk:
             known[target][current].reference.digest,
             approval_on(history(archive), self.world, target, current, today),
             assessed,
+            archive.newest_night,
+            today,
         )
 
     def sign(self, name: str, wish: Wish) -> tuple[Case, SignedEvent]:
@@ -98,7 +100,7 @@ class Desk:
             at = self.now()
             person = person or enter(self.narratives, wish.actor, at)
             text = text or (write_text(self.narratives, wish.reason) if wish.reason else None)
-            event = _event(case, wish, self._free_number(case), at, person, text)
+            event = _event(case, wish, self._free_number(case, archive), at, person, text)
             key = layout.approval(*case.target, case.version, event.event)
             try:
                 write_document(
@@ -129,6 +131,13 @@ class Desk:
         signed = next(
             (item for item in case.approval.events if item.digest == event.digest()), None
         )
+        if signed is not None and not signed.counts and _knew_all(case, signed):
+            raise StoreConflictError(
+                "a night was signed at the same time, so that the approval does not rest on the "
+                "newest evidence and does not count",
+                where=case.name,
+                remedy=f"look at what the night of {case.newest_night} found and decide again",
+            )
         if signed is None or not signed.counts:
             raise StoreConflictError(
                 "somebody else signed an event at the same time, and the first one counts",
@@ -137,14 +146,22 @@ class Desk:
             )
         return case, signed
 
-    def _free_number(self, case: Case) -> int:
-        """A number behind all events, also those that were written and never signed."""
+    def _free_number(self, case: Case, archive: Archive) -> int:
+        """A number behind all events: written and never signed, or signed and removed."""
         prefix = layout.approvals_prefix(*case.target, case.version)
-        taken = [layout.locate(item.key).number("event") for item in self.ledger.store.list(prefix)]
+        keys = {item.key for item in self.ledger.store.list(prefix)}
+        keys |= {key for entry in archive.entries for key in entry.subjects}
+        taken = [layout.locate(key).number("event") for key in keys if key.startswith(prefix)]
         return max(taken, default=0) + 1
 
     def _name(self, event: ApprovalEvent) -> str | None:
         return name_of(self.narratives, event)
+
+
+def _knew_all(case: Case, signed: SignedEvent) -> bool:
+    """Whether an event cites the last one that counts, and does not count for another reason."""
+    last = case.approval.last
+    return signed.event.previous == (last.digest if last else None)
 
 
 def _event(
