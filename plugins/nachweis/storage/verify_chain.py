@@ -105,10 +105,10 @@ class Chain:
         Args:
             trusted: Pinned fingerprints.
         """
-        if (self._signers or self.begin) and not trusted & set(self.keyring.known):
+        if (self.count or self.begin) and not trusted & set(self.keyring.known):
             self.remarks.problem(
                 Code.KEY_UNTRUSTED,
-                layout.ledger(min(self._signers, default=self.begin)),
+                layout.ledger(min(self._signers, default=self.begin or 1)),
                 "No key of this ledger is among the trusted keys.",
             )
         revoked = self.keyring.revoked

@@ -649,7 +649,7 @@ class Verifier:
         before = "0" * 64 if number == 1 else self.digests.get(number - 1)
         if before is not None and entry.previous != before:
             self.problem("chain_broken", key, "The entry does not continue the one before it.")
-        elif entry.key_entry != last_key:
+        elif before is not None and entry.key_entry != last_key:
             self.problem("chain_broken", key, "The entry names a wrong key entry before it.")
         self.digests[number] = entry.digest
         try:
