@@ -149,6 +149,8 @@ HIDING = (
     '<span style="visibility:hidden">{}</span>',
     '<p style="font-size:0px">{}</p>',
     "<dialog>{}</dialog>",
+    "<style>a, .old { color: red; display: none }</style><p class='x old'>{}</p>",
+    "<style>#one.two{display:block} #one{visibility:hidden}</style><p id=one>{}</p>",
     "<p>{}2</p>",
     "<p>x{}</p>",
 )
@@ -161,6 +163,9 @@ SHOWING = (
     "<ul><li hidden>old<li>{}</ul>",
     "<div hidden>old<br></div>{}",
     '<div style="opacity:0.9">{}</div>',
+    "<style>@media print { .new { display: none } } .old{display:none}</style><p class=new>{}</p>",
+    "<style>.tab.now{display:block} .tab{display:none}</style><p class='tab now'>{}</p>",
+    "<style>.tab{display:none}</style><p class=tab style='display:block'>{}</p>",
     "<p>({})</p>",
     "<dialog open>{}</dialog>",
     "<details><summary>More</summary>{}</details>",

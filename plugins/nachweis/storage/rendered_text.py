@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 _INLINE = frozenset(
@@ -35,6 +37,11 @@ _UNSEEN_STYLE = re.compile(
     r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|content-visibility:hidden"
     r"|(?:opacity|font-size):0(?:\.0*)?(?:[a-z%]*)(?=[;!]|$))"
 )
+_STYLES = re.compile(r"<style\b[^<>]*>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
+_AT_RULE = re.compile(r"@[^{};@]*(?:;|\{(?:[^{}]*\{[^{}]*\})*[^{}]*\})")
+_STYLE_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_SIMPLE_SELECTOR = re.compile(r"(\*|[a-z][a-z0-9-]*)?((?:[.#][\w-]+)*)", re.IGNORECASE)
+_SAYS_SHOWN = re.compile(r"(?:^|;)(?:display|visibility):")
 _ENDED_BY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     name: (frozenset(ended), frozenset(within))
     for names, ended, within in (
@@ -51,8 +58,9 @@ _ENDED_BY: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 def shown_text(text: str) -> str:
     """What a reader of a page or a plain text sees, in one string.
 
-    Comments, attributes, scripts, style sheets and elements that are hidden by an attribute of
-    their own are left out. What style sheets or scripts hide is not known here.
+    Comments, attributes, scripts, style sheets and elements that are hidden are left out: by an
+    attribute of their own, or by a rule for their name, class or id in a style sheet of the page.
+    What other rules, other files or scripts hide is not known here.
 
     Args:
         text: Plain text, Markdown or HTML.
@@ -62,8 +70,9 @@ def shown_text(text: str) -> str:
     """
     if _MARKUP.search(text) is None:
         return text
-    page = _Shown()
-    page.feed(_COMMENT.sub("", text))
+    text = _COMMENT.sub("", text)
+    page = _Shown(_style_rules(text))
+    page.feed(text)
     page.close()
     return "".join(page.texts)
 
@@ -139,10 +148,12 @@ class _Page(HTMLParser):
 class _Shown(HTMLParser):
     """Collects the texts of elements that are not hidden."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: list[_StyleRule]) -> None:
         super().__init__(convert_charrefs=True)
+        self._rules = rules
         self.texts: list[str] = []
         self._open: list[tuple[str, bool]] = []
+        self._count: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Open an element, hidden where it or what it stands in is."""
@@ -153,7 +164,8 @@ class _Shown(HTMLParser):
             self._end(*_ENDED_BY[tag])
         if tag not in _VOID:
             within = bool(self._open) and self._open[-1][1]
-            self._open.append((tag, within or _is_hidden(tag, dict(attrs))))
+            self._count[tag] += 1
+            self._open.append((tag, within or _is_hidden(tag, dict(attrs), self._rules)))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """A slash ends no element in HTML."""
@@ -171,21 +183,63 @@ class _Shown(HTMLParser):
             self.texts.append(data)
 
     def _end(self, tags: frozenset[str], within: frozenset[str]) -> None:
+        if not any(self._count[tag] for tag in tags):
+            return
         for place in range(len(self._open) - 1, -1, -1):
             name = self._open[place][0]
             if name in within:
                 return
             if name in tags:
+                self._count.subtract(tag for tag, _ in self._open[place:])
                 del self._open[place:]
                 return
 
 
-def _is_hidden(tag: str, attributes: dict[str, str | None]) -> bool:
+@dataclass(frozen=True)
+class _StyleRule:
+    """A rule with a simple selector that hides or shows."""
+
+    tag: str
+    names: frozenset[str]
+    hides: bool
+
+    @property
+    def weight(self) -> tuple[int, int, bool]:
+        """Specificity."""
+        ids = sum(name.startswith("#") for name in self.names)
+        return ids, len(self.names) - ids, bool(self.tag)
+
+
+def _style_rules(text: str) -> list[_StyleRule]:
+    """Rules of a page's own style sheets that hide or show, the strongest last."""
+    found = []
+    for sheet in _STYLES.findall(text):
+        plain = _AT_RULE.sub("", _STYLE_COMMENT.sub("", sheet))
+        for rule in plain.split("}"):
+            selectors, _, body = rule.partition("{")
+            style = "".join(body.lower().split())
+            hides = _UNSEEN_STYLE.search(style) is not None
+            if not (hides or _SAYS_SHOWN.search(style)):
+                continue
+            for selector in selectors.split(","):
+                simple = _SIMPLE_SELECTOR.fullmatch(selector.strip())
+                if simple is not None and selector.strip():
+                    tag = (simple[1] or "").lower().replace("*", "")
+                    names = frozenset(re.findall(r"[.#][\w-]+", simple[2]))
+                    found.append(_StyleRule(tag, names, hides))
+    return sorted(found, key=lambda rule: rule.weight)
+
+
+def _is_hidden(tag: str, attributes: dict[str, str | None], rules: list[_StyleRule]) -> bool:
+    if tag in _UNSEEN or "hidden" in attributes or (tag == "dialog" and "open" not in attributes):
+        return True
     style = "".join((attributes.get("style") or "").lower().split())
-    style = re.sub(r"/\*.*?\*/", "", style)
-    return (
-        tag in _UNSEEN
-        or "hidden" in attributes
-        or (tag == "dialog" and "open" not in attributes)
-        or _UNSEEN_STYLE.search(style) is not None
-    )
+    style = _STYLE_COMMENT.sub("", style)
+    if _UNSEEN_STYLE.search(style) is not None:
+        return True
+    if _SAYS_SHOWN.search(style) is not None:
+        return False
+    names = {f".{name}" for name in (attributes.get("class") or "").split()}
+    names.add(f"#{attributes.get('id')}")
+    said = [rule.hides for rule in rules if rule.tag in {"", tag} and rule.names <= names]
+    return bool(said) and said[-1]
