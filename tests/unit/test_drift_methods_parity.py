@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd  # noqa: TID253 - the peer under comparison works on pandas
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -60,6 +60,8 @@ def test_numeric_methods_by_name(method: str, decimals: int, sizes: tuple[int, i
 
 
 @FEW
+@example("mannw", [0] * 5, [0] * 5)
+@example("mannw", [0] * 30, [0] * 9)
 @given(
     method=st.sampled_from(NUMERIC),
     reference=st.lists(st.integers(-5, 5), min_size=5, max_size=30),

@@ -153,7 +153,7 @@ def mann_whitney(reference: ColumnProfile, current: ColumnProfile) -> Score:
     ties = float(np.sum(both**3 - both))
     spread = math.sqrt(max(0.0, nx * ny / 12 * ((n + 1) - ties / (n * (n - 1)))))
     if not spread:
-        raise UndefinedError("there is only one value in reference and current together")
+        return Score(1.0, "all values; there is only one value, the same on both sides")
     value = float(special.ndtr(-(u - nx * ny / 2 - 0.5) / spread))
     return Score(min(1.0, value), "all values, midranks; one-sided; normal approximation")
 
