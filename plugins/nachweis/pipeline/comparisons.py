@@ -296,7 +296,9 @@ def untested(rule: Rule, why: str = "") -> Comparison:
 def told(comparisons: Sequence[Comparison]) -> tuple[str, str]:
     """Declared and observed in one line each, for formats with one cell."""
     pairs = [pair for item in comparisons for pair in item.pairs if pair.agrees is not True]
-    pairs = pairs or [pair for item in comparisons for pair in item.pairs]
+    if not any(item.verdict is Verdict.CONTRADICTED for item in comparisons):
+        # Beside a deviation, numbers that agree would be read as what deviates.
+        pairs = pairs or [pair for item in comparisons for pair in item.pairs]
 
     def line(name: str) -> str:
         return "; ".join(
