@@ -112,7 +112,7 @@ class Archive:
             body = read_document(self.store, key)
         except KeyError:
             return None
-        _keep(path, body)
+        keep_cached(path, body)
         return body
 
     @property
@@ -227,7 +227,7 @@ class Archive:
                 raise IntegrityError("a signed document is missing", where=key) from error
             if digest_bytes(content) != digest:
                 raise IntegrityError("a document differs from its signed digest", where=key)
-            _keep(path, content)
+            keep_cached(path, content)
         return content
 
     def _document(self, key: str, digest: str, kind: type[D]) -> D:
@@ -338,8 +338,8 @@ def limits_of(measurements: Iterable[Measurement]) -> dict[str, float]:
     }
 
 
-def _keep(path: Path, content: bytes) -> None:
-    """Cache a file atomically; a full disk only costs the cache."""
+def keep_cached(path: Path, content: bytes) -> None:
+    """Write a file that may be lost in one step; a full disk only costs the file."""
     temporary = path.with_name(f".{path.name}.{id(content):x}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import xor
 from typing import Any
 
 from nachweis.checks.security._common import customers, features_of, training
@@ -155,7 +157,7 @@ def _cell(columns: list[Column]) -> Expression:
     """One number per vector of cells; values never leave the engine."""
 
     def expression(table: Any) -> Any:
-        found: Any = None
+        parts = []
         for place, column in enumerate(columns):
             value = table[column.name]
             if column.type in {ColumnType.INTEGER, ColumnType.NUMBER} and value.type().is_numeric():
@@ -163,13 +165,12 @@ def _cell(columns: list[Column]) -> Expression:
                 number = (number.isnan() | number.isinf()).ifelse(None, number)
                 step = (number.sign() * (number.abs() + 1).ln() * _GRID).round().cast("int64")
                 # The column's place is part of what is hashed: equal cells never cancel out.
-                part = (step.fill_null(_NO_STEP) * len(columns) + place).hash()
+                parts.append((step.fill_null(_NO_STEP) * len(columns) + place).hash())
             else:
                 text = value.cast("string")
                 if column.free_text:
                     text = text.lower().re_replace(r"[0-9]+", "#")
-                part = (f"{place}=" + text.fill_null("-")).hash()
-            found = part if found is None else found ^ part
-        return found
+                parts.append((f"{place}=" + text.fill_null("-")).hash())
+        return reduce(xor, parts)
 
     return expression

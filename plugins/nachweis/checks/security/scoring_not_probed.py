@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import xor
 from typing import Any
 
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
@@ -153,14 +155,13 @@ def _combinations(names: Sequence[str], without: str = "") -> Expression:
     """How many different combinations of inputs there are, one input left out or not."""
 
     def expression(table: Any) -> Any:
-        found: Any = None
-        for place, name in enumerate(names):
-            if name == without:
-                continue
-            # Exclusive or, not a text of all: one pass over the columns serves every combination.
-            part = (f"{place}=" + table[name].cast("string").fill_null("")).hash()
-            found = part if found is None else found ^ part
-        return found.nunique()
+        # Hashed by column, not as one text: one pass serves every combination.
+        parts = [
+            (f"{place}=" + table[name].cast("string").fill_null("")).hash()
+            for place, name in enumerate(names)
+            if name != without
+        ]
+        return reduce(xor, parts).nunique()
 
     return expression
 
