@@ -98,9 +98,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 def remember(
-    patch: pytest.MonkeyPatch, module: ModuleType, name: str, key: Callable[..., Any]
+    patch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    key: Callable[..., Any],
+    known: dict[Any, Any] | None = None,
 ) -> None:
-    real, known = getattr(module, name), {}
+    real = getattr(module, name)
+    known = {} if known is None else known
 
     def once(*arguments: Any, **more: Any) -> Any:
         asked = key(*arguments, **more)

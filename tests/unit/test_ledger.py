@@ -64,7 +64,7 @@ def writer(signers: list[object]) -> Callable[..., ledger.Ledger]:
     return make
 
 
-def _record(book: ledger.Ledger, number: int = 1, hint: int = 0) -> ledger.Appended:
+def _record(book: ledger.Ledger, number: int = 1, hint: int | None = None) -> ledger.Appended:
     return book.append(
         EntryKind.INCIDENT, {incident("inc-1", number): f"{number:064x}"}, SAID, hint=hint
     )
@@ -213,6 +213,19 @@ def test_identical_bytes_of_another_writer_are_not_claimed(
     store.rivals = [_rival(book, store, 2)]
     assert not _record(book, 2).written
     assert len(store.present()) == 3
+
+
+def test_what_was_recorded_behind_the_callers_back_is_not_recorded_again(
+    writer: Callable[..., ledger.Ledger],
+) -> None:
+    store = MemoryStore()
+    book = writer(store)
+    _record(book, 1)
+    assert not _record(book, 1, hint=1).written
+    assert not _record(book, 1, hint=0).written
+    assert len(store.present()) == 2
+    assert _record(book, 1, hint=2).written, "the caller knew of the first one"
+    assert _record(book, 1).written
 
 
 def test_a_writer_that_always_loses_gives_up(writer: Callable[..., ledger.Ledger]) -> None:

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nachweis.domain.canonical import digest_bytes, parse
-from nachweis.domain.errors import IntegrityError, NachweisError
+from nachweis.domain.errors import IntegrityError, NachweisError, RemovedError
 from nachweis.domain.finding import Measurement
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import (
@@ -152,6 +152,16 @@ class Archive:
         return [entry for entry in self.entries if entry.sequence not in self.untrusted]
 
     @cached_property
+    def removed(self) -> dict[str, LedgerEntry]:
+        """Object key to the entry that says that it was withdrawn or disposed of."""
+        return {
+            key: entry
+            for entry in self.counted
+            if entry.kind in {EntryKind.WITHDRAWAL, EntryKind.DISPOSAL}
+            for key in entry.subjects
+        }
+
+    @cached_property
     def attempts(self) -> list[SignedAttempt]:
         """The signed attempts that count as evidence, in ledger order."""
         return [item for item in self.every_attempt if item.sequence not in self.untrusted]
@@ -182,6 +192,10 @@ class Archive:
         """The attempt of a night that no later one supersedes, or None."""
         own = [attempt for attempt in self.attempts if attempt.night == night]
         return own[-1] if own else None
+
+    def at(self, sequence: int) -> SignedAttempt | None:
+        """The attempt that an entry signed, superseded or not, or None."""
+        return next((item for item in self.attempts if item.sequence == sequence), None)
 
     def signed(self, night: str, identity: str) -> SignedAttempt | None:
         """The current attempt if it was made from exactly these inputs."""
@@ -217,8 +231,22 @@ class Archive:
     # ------------------------------------------------------------------------ documents
 
     def content(self, key: str, digest: str) -> bytes:
-        """The bytes of a signed document, as they were signed."""
+        """The bytes of a signed document, as they were signed.
+
+        Raises:
+            RemovedError: If it was withdrawn or disposed of; a copy in the cache goes too.
+            IntegrityError: If it is missing or another one.
+        """
         path = self.cache / "objects" / digest[:2] / digest
+        if key in self.removed:
+            path.unlink(missing_ok=True)
+            entry = self.removed[key]
+            withdrawn = entry.kind is EntryKind.WITHDRAWAL
+            raise RemovedError(
+                f"the document was {'withdrawn' if withdrawn else 'disposed of'}, as ledger entry "
+                f"{entry.sequence} says",
+                where=key,
+            )
         content = path.read_bytes() if path.is_file() else None
         if content is None or digest_bytes(content) != digest:
             try:
@@ -255,6 +283,27 @@ class Archive:
         """A dossier version."""
         return self._document(key, digest, Dossier)
 
+    def if_kept(self, read: Callable[[], D]) -> D | None:
+        """A document, or None if it was withdrawn or disposed of.
+
+        Args:
+            read: Reads it.
+        """
+        try:
+            return read()
+        except RemovedError:
+            return None
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop copies of removed documents from this machine's cache.
+
+        Args:
+            keys: Keys of objects that the ledger says were removed.
+        """
+        for key in keys:
+            digest = self.removed[key].subjects[key]
+            (self.cache / "objects" / digest[:2] / digest).unlink(missing_ok=True)
+
     # -------------------------------------------------------------------------- history
 
     def history(self, subject: str, night: dt.date, nights: int) -> list[tuple[str, Evidence]]:
@@ -276,9 +325,14 @@ class Archive:
         for day in reversed(earlier[-nights:]):
             attempt = self.current(day)
             digest = self.statement(attempt).evidence.get(subject) if attempt else None
-            if digest is not None:
-                found.append((day, self.evidence(digest)))
+            kept = self._if_evidence(digest)
+            if kept is not None:
+                found.append((day, kept))
         return found
+
+    def _if_evidence(self, digest: str | None) -> Evidence | None:
+        """An evidence bundle; None for no digest, and for one that was removed."""
+        return None if digest is None else self.if_kept(lambda: self.evidence(digest))
 
     def past_findings(
         self, subject: str, check: str, night: dt.date, nights: int

@@ -339,7 +339,8 @@ class _Publication:
         loaded = self.context.loaded
         if item.id in loaded.world.activities or ("activities", item.id) in loaded.origins:
             return False
-        return self.archive.record(item.key, item.digest).status != "ended"
+        kept = self.archive.if_kept(lambda: self.archive.record(item.key, item.digest))
+        return kept is None or kept.status != "ended"
 
     def _nameable(self, file: str) -> str:
         """The name of a file, unless the name itself looks like personal data."""
@@ -350,10 +351,17 @@ class _Publication:
         return file
 
 
+REBUILDS = 20
+"""How often a night is assembled anew because another one was signed before it."""
+
+
 def publish(
     context: NightContext, archive: Archive, runs: Sequence[Mapping[str, Any]]
 ) -> NightSummary:
     """Assemble, decide, sign and publish.
+
+    Whoever signs another attempt or night meanwhile changes what this one supersedes, which
+    versions are in force and what it is compared with. So it is assembled anew then.
 
     Args:
         context: The night.
@@ -366,6 +374,23 @@ def publish(
     Raises:
         NachweisError: If the manifests changed meanwhile, or the store or signer fails.
     """
+    from nachweis.storage.ledger import OvertakenError
+
+    for _ in range(REBUILDS):
+        try:
+            return _publish(context, archive, runs)
+        except OvertakenError:
+            archive = open_archive(context.settings)
+    raise StoreConflictError(
+        f"other nights were signed first {REBUILDS} times in a row",
+        where=f"night {context.night}",
+        remedy="run the night again when the others are done",
+    )
+
+
+def _publish(
+    context: NightContext, archive: Archive, runs: Sequence[Mapping[str, Any]]
+) -> NightSummary:
     from nachweis.storage.bootstrap import self_test
     from nachweis.storage.ledger import Ledger
     from nachweis.storage.s3 import open_store
@@ -405,7 +430,7 @@ def publish(
     if not work.backfilled:
         work.notices = published_notices(context.settings, context.loaded, records)
     versions: list[VersionRef] = []
-    assessments: dict[str, Assessment] = {}
+    assessments: dict[str, bytes] = {}
     for document in documents:
         reference = work.version(document.kind, document)
         if reference is None:
@@ -414,15 +439,13 @@ def publish(
         assessment = work.assess(work.version_content(reference, document), reference)
         place = f"{document.kind}/{document.id}"
         if work.clean(assessment, f"assessment of {place}"):
-            assessments[place] = assessment
+            assessments[place] = assessment.canonical()
 
-    statement = _statement(work, versions, assessments, capabilities)
+    digests = {place: digest_bytes(content) for place, content in sorted(assessments.items())}
+    statement = _statement(work, versions, digests, capabilities)
     demand_clean(world, statement.document(), "statement")
-    for assessment in assessments.values():
-        work.put(
-            layout.assessment(work.night, statement.attempt, assessment.digest()),
-            assessment.canonical(),
-        )
+    for place, content in assessments.items():
+        work.put(layout.assessment(work.night, statement.attempt, digests[place]), content)
     key = layout.statement(work.night, statement.attempt)
     work.put(key, statement.canonical())
     ledger = Ledger(
@@ -447,10 +470,10 @@ def publish(
                 places=places,
                 recorded=recorded,
             )
-    appended = ledger.append_night(key, statement, hint=archive.length)
+    appended = ledger.append_night(key, statement, hint=archive.length, alone=True)
     fresh = open_archive(context.settings)
-    signed = fresh.current(work.night)
-    if signed is None or signed.sequence != appended.entry.sequence:
+    signed = fresh.at(appended.entry.sequence)
+    if signed is None:
         raise NachweisError("the ledger does not hold the night that was just signed", where=key)
     return summarise(context, fresh, signed, anchor_problem=appended.anchor_problem)
 
@@ -458,7 +481,7 @@ def publish(
 def _statement(
     work: _Publication,
     versions: Sequence[VersionRef],
-    assessments: Mapping[str, Assessment],
+    assessments: dict[str, str],
     capabilities: dict[str, Any],
 ) -> Statement:
     context = work.context
@@ -481,7 +504,7 @@ def _statement(
         blind=tuple(work.blind),
         evidence=dict(sorted(work.evidence.items())),
         versions=tuple(versions),
-        assessments={place: item.digest() for place, item in sorted(assessments.items())},
+        assessments=assessments,
         counts={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
         open_by_severity=open_by_severity(findings),
         blocked=tuple(sorted(set(work.blocked))),

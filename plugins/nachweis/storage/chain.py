@@ -174,6 +174,34 @@ def keys_in_force(store: ObjectStore, last: LedgerEntry) -> Keyring:
     return keyring
 
 
+def follow(store: ObjectStore, keyring: Keyring, last: LedgerEntry) -> Iterator[LedgerEntry]:
+    """The entries that were written behind one, verified, with one request each.
+
+    Args:
+        store: The bucket ``records``.
+        keyring: The keys in force after that entry; follows along.
+        last: The entry.
+
+    Yields:
+        The entries behind it, in order.
+
+    Raises:
+        IntegrityError: If one does not verify or does not continue the chain.
+    """
+    while True:
+        key = layout.ledger(last.sequence + 1)
+        try:
+            envelope = store.get(key)
+        except KeyError:
+            return
+        entry = _parse_at(envelope, last.sequence + 1)
+        if entry.previous != last.digest:
+            raise IntegrityError("the entry does not continue the one before it", where=key)
+        keyring.admit(envelope)
+        yield entry
+        last = entry
+
+
 def _numbers(store: ObjectStore, after: int) -> list[int]:
     start = layout.ledger(after) if after else ""
     page = islice(store.list(layout.LEDGER, start_after=start), PAGE)

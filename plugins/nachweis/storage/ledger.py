@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,7 @@ from nachweis.domain.record import Statement
 from nachweis.storage import layout
 from nachweis.storage.chain import (
     entry_at,
+    follow,
     head,
     keys_in_force,
     latest_key_entry,
@@ -44,6 +45,7 @@ from nachweis.storage.entries import (
     moment,
     parse_payload,
 )
+from nachweis.storage.keyring import Keyring
 from nachweis.storage.object_store import Lock, ObjectStore
 from nachweis.storage.signing import public_key_pem, sign
 
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Appended",
     "Ledger",
+    "OvertakenError",
     "head",
     "night_predicate",
     "read",
@@ -66,10 +69,15 @@ TRIES = 200
 
 Each loss means that another entry was written, so the ledger grows whoever waits: the number bounds
 how many entries may overtake one writer, and has to exceed what all writers append at once."""
+FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 2.0
-"""Seconds; the pause after a loss is random and at most this."""
+"""Seconds; the pause after a loss is random and at most this, after the first loss less."""
 REPEATS = 3
 """How often the same bytes are sent again to a store that does not answer."""
+
+
+class OvertakenError(StoreConflictError):
+    """Another night was signed meanwhile, which the statement does not know of yet."""
 
 
 class _Put(Enum):
@@ -119,7 +127,12 @@ class Ledger:
     sleep: Callable[[float], None] = time.sleep
 
     def append(
-        self, kind: EntryKind, subjects: Mapping[str, str], predicate: Predicate, *, hint: int = 0
+        self,
+        kind: EntryKind,
+        subjects: Mapping[str, str],
+        predicate: Predicate,
+        *,
+        hint: int | None = None,
     ) -> Appended:
         """Append an entry; the first one of a ledger is preceded by the signer's key.
 
@@ -127,7 +140,8 @@ class Ledger:
             kind: What it records.
             subjects: Object key to SHA-256 of the document.
             predicate: What it says.
-            hint: A sequence number that is known to exist, to shorten the search for the end.
+            hint: How many entries the caller has read; it shortens the search for the end. What
+                an entry behind them says already is not recorded a second time.
 
         Returns:
             The entry and what happened on the way.
@@ -138,25 +152,28 @@ class Ledger:
                 in force.
             StoreError: If the store cannot be reached or others always come first.
         """
-        if head(self.store, hint=hint) is None:
-            self._announce()
-        result = self._commit(kind, subjects, predicate, (), hint)
-        problem = self.checkpoint(result.entry) if result.written else ""
-        return Appended(result.entry, result.written, result.rebased, problem)
+        return self._append(kind, subjects, predicate, hint, alone=False)
 
-    def append_night(self, key: str, statement: Statement, *, hint: int = 0) -> Appended:
+    def append_night(
+        self, key: str, statement: Statement, *, hint: int | None = None, alone: bool = False
+    ) -> Appended:
         """Append the entry that makes an attempt of a night count.
 
         Args:
             key: Key under which the statement was written.
             statement: The statement.
-            hint: A sequence number that is known to exist.
+            hint: How many entries the caller has read.
+            alone: Append only if no other night was signed behind these.
 
         Returns:
             The entry and what happened on the way.
+
+        Raises:
+            OvertakenError: If ``alone`` and another night was signed meanwhile.
         """
         predicate = night_predicate(statement)
-        return self.append(EntryKind.NIGHT, {key: statement.digest()}, predicate, hint=hint)
+        subjects = {key: statement.digest()}
+        return self._append(EntryKind.NIGHT, subjects, predicate, hint, alone=alone)
 
     def rotate(self, successor: Signer, *, announce_only: bool = False) -> Appended:
         """Let another key take over from this ledger's signer, or join it.
@@ -182,7 +199,7 @@ class Ledger:
         replaces = None if announce_only else self.signer.public_key.keyid
         predicate = self._key_predicate(successor, action, replaces)
         keyid = successor.public_key.keyid
-        return self._commit(EntryKind.KEY, {f"key:{keyid}": keyid}, predicate, (successor,), 0)
+        return self._commit(EntryKind.KEY, {f"key:{keyid}": keyid}, predicate, (successor,), None)
 
     def revoke(
         self,
@@ -219,7 +236,7 @@ class Ledger:
         predicate = KeyPredicate(
             action="revoke", keyid=keyid, from_sequence=from_sequence, reason=reason
         )
-        return self._commit(EntryKind.KEY, {f"key:{keyid}": keyid}, predicate, (), 0)
+        return self._commit(EntryKind.KEY, {f"key:{keyid}": keyid}, predicate, (), None)
 
     def checkpoint(self, entry: LedgerEntry) -> str:
         """Copy a signed checkpoint to the anchor.
@@ -245,6 +262,21 @@ class Ledger:
 
     # ------------------------------------------------------------------------------ inside
 
+    def _append(
+        self,
+        kind: EntryKind,
+        subjects: Mapping[str, str],
+        predicate: Predicate,
+        hint: int | None,
+        *,
+        alone: bool,
+    ) -> Appended:
+        if head(self.store, hint=hint or 0) is None:
+            self._announce()
+        result = self._commit(kind, subjects, predicate, (), hint, alone=alone)
+        problem = self.checkpoint(result.entry) if result.written else ""
+        return Appended(result.entry, result.written, result.rebased, problem)
+
     def _announce(self) -> None:
         keyid = self.signer.public_key.keyid
         predicate = self._key_predicate(self.signer, "announce", None)
@@ -268,29 +300,39 @@ class Ledger:
         subjects: Mapping[str, str],
         predicate: Predicate,
         others: tuple[Signer, ...],
-        hint: int,
+        seen: int | None,
+        *,
+        alone: bool = False,
     ) -> Appended:
-        seen = 0
+        last = head(self.store, hint=seen or 0)
+        if last is None:
+            raise IntegrityError("the first entry of the ledger is gone", where=layout.ledger(1))
+        keyring = keys_in_force(self.store, last)
+        behind = () if seen is None else range(seen + 1, last.sequence + 1)
+        rivals: Iterable[LedgerEntry] = [entry_at(self.store, number) for number in behind]
         for rebased in range(TRIES):
-            last = head(self.store, hint=hint)
-            if last is None:
-                raise IntegrityError(
-                    "the first entry of the ledger is gone", where=layout.ledger(1)
-                )
-            for sequence in range(seen + 1, last.sequence + 1) if seen else ():
-                rival = entry_at(self.store, sequence)
+            overtaken = 0
+            for rival in rivals:
                 if rival.says_the_same(kind, subjects, predicate):
                     return Appended(rival, written=False, rebased=rebased)
-            self._require_in_force(last)
+                overtaken = rival.sequence if rival.kind is EntryKind.NIGHT else overtaken
+                last = rival
+            if overtaken and alone:
+                raise OvertakenError(
+                    "another night was signed meanwhile", where=layout.ledger(overtaken)
+                )
+            self._require_in_force(keyring, last)
             payload = self._payload(kind, subjects, predicate, last)
             key = layout.ledger(last.sequence + 1)
             result = self._put(key, sign(self.signer, payload, *others))
             if result is not _Put.TAKEN:
                 written = result is _Put.WRITTEN
                 return Appended(parse_payload(payload), written=written, rebased=rebased)
-            hint = seen = last.sequence
-            pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(rebased, 6))
+            # Requests for one key wait for each other at some stores, for a second each time; so
+            # writers had better not come back together.
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(rebased, 6))
             self.sleep(random.uniform(0, pause))  # noqa: S311 - jitter
+            rivals = follow(self.store, keyring, last)
         raise StoreConflictError(
             f"other writers took the next number {TRIES} times in a row",
             where=layout.LEDGER,
@@ -338,8 +380,7 @@ class Ledger:
         last = head(self.store)
         return set(keys_in_force(self.store, last).known) if last is not None else set()
 
-    def _require_in_force(self, last: LedgerEntry) -> None:
-        keyring = keys_in_force(self.store, last)
+    def _require_in_force(self, keyring: Keyring, last: LedgerEntry) -> None:
         if self.signer.public_key.keyid not in keyring.active:
             raise IntegrityError(
                 "the ledger does not know the signer's key, or not any longer",
