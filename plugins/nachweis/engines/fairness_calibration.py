@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from nachweis.domain.observation import CountTable
-from nachweis.engines.fairness_groups import UNDECLARED, same_value
+from nachweis.engines.fairness_groups import (
+    UNDECLARED,
+    Group,
+    label_of,
+    rows_by_group,
+    same_value,
+)
 from nachweis.engines.intervals import Z, mean_interval, normal_p_value
 
 BINS = 10
@@ -106,7 +112,7 @@ def rows_outside(counts: CountTable, bin_key: str) -> int:
 
 def calibration_by_group(
     counts: CountTable,
-    group: str,
+    group: str | Sequence[str],
     bin_key: str,
     label: str,
     positive_label: Any,
@@ -117,7 +123,7 @@ def calibration_by_group(
     Args:
         counts: Counts by group, bin of the score and outcome, with the sums ``score`` and
             ``score_squared``.
-        group: Key of the attribute.
+        group: Key of the attribute, or keys of an intersection.
         bin_key: Key of the bin; rows without a score are left out.
         label: Key of the outcome; rows whose outcome has not arrived are left out.
         positive_label: The outcome whose probability the score is.
@@ -130,25 +136,25 @@ def calibration_by_group(
     groups = _cells(counts, group, bin_key, label, positive_label)
     found = []
     for name, cells in groups.items():
-        if name is None:
+        if None in name:
             continue
         others: dict[int, _Cell] = {}
         for other, more in groups.items():
             for position, cell in more.items() if other != name else ():
                 others[position] = others.get(position, _Cell()) + cell
-        found.append(_group(str(name), cells, others, min_group))
+        found.append(_group(label_of(name), cells, others, min_group))
     return sorted(found, key=lambda one: (one.group == UNDECLARED, one.group))
 
 
 def _cells(
-    counts: CountTable, group: str, bin_key: str, label: str, positive_label: Any
-) -> dict[Any, dict[int, _Cell]]:
+    counts: CountTable, group: str | Sequence[str], bin_key: str, label: str, positive_label: Any
+) -> dict[Group, dict[int, _Cell]]:
     """Cells per group and bin; the squares are of outcome minus score."""
-    at = [counts.keys.index(name) for name in (group, bin_key, label)]
-    groups: dict[Any, dict[int, _Cell]] = {}
-    for key, n in counts.rows.items():
-        name, position, outcome = (key[index] for index in at)
-        if position is None or position == OUTSIDE or outcome is None or not n:
+    at = [counts.keys.index(name) for name in (bin_key, label)]
+    groups: dict[Group, dict[int, _Cell]] = {}
+    for key, name, n in rows_by_group(counts, group):
+        position, outcome = (key[index] for index in at)
+        if position is None or position == OUTSIDE or outcome is None:
             continue
         happened = same_value(outcome, positive_label)
         total = float(counts.sums["score"].get(key, 0.0))

@@ -279,6 +279,71 @@ def test_a_large_and_significant_difference_of_a_rate_fails(
     assert finding.outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("check", "rate", "lost"),
+    [
+        ("error_rate_parity_held", "true_positive_rate", "female & 40 and over"),
+        ("predictive_parity_held", "negative_predictive_value", "female & 40 and over"),
+    ],
+)
+def test_an_intersection_of_errors_is_reported_and_never_fails(
+    check: str, rate: str, lost: str
+) -> None:
+    kind = registry.check(check)
+    age = {"id": "age", "column": "age", "bands": [40]}
+    given_inputs = inputs(kind, GENDER, age, intersections=[["gender", "age"]])
+    good, bad = (300, 100, 100, 300), (100, 300, 100, 300)
+    crossed = {
+        ("female", "under 40"): good,
+        ("female", "40 and over"): bad,
+        ("male", "under 40"): bad,
+        ("male", "40 and over"): good,
+    }
+    rows = [
+        (*group, *rest) for group, n in crossed.items() for _, *rest in cells(group[0], *n)
+    ]  # fmt: skip
+    keys = ("group:gender", "group:age", "prediction", "label")
+    even = tuple(a + b for a, b in zip(good, bad, strict=True))
+    by = {
+        "gender": [one for group in ("female", "male") for one in cells(group, *even)],
+        "age": [one for group in ("under 40", "40 and over") for one in cells(group, *even)],
+    }
+    seen = Observations(
+        {
+            "errors:gender": outcomes(*by["gender"]),
+            "errors:age": table(("group:age", "prediction", "label"), *by["age"]),
+            "errors:gender+age": table(keys, *rows),
+        }
+    )
+    by_gender, by_age = kind().judge(given_inputs, seen)
+    assert {by_gender.outcome, by_age.outcome} == {Outcome.PASS}
+    apart = number(by_gender, f"{rate}_difference", "gender+age")
+    assert apart.value > 0.2
+    assert apart.threshold is None
+    assert number(by_gender, rate, f"gender+age: {lost}").value < 0.6
+    assert not [m for m in by_age.measurements if (m.group or "").startswith("gender+age")]
+
+
+def test_an_intersection_that_could_not_be_counted_takes_no_verdict_along() -> None:
+    given_inputs = inputs(
+        ERRORS, GENDER, {"id": "age", "column": "age"}, intersections=[["gender", "age"]]
+    )
+    names = [request.name for request in ERRORS().observe(given_inputs)]
+    assert names == ["errors:gender", "errors:age", "errors:gender+age"]
+    even = outcomes(*cells("f", 300, 100, 100, 300), *cells("m", 300, 100, 100, 300))
+    seen = Observations(
+        {
+            "errors:gender": even,
+            "errors:age": CountTable(("group:age", "prediction", "label"), even.rows),
+            "errors:gender+age": Missing("the column is gone"),
+        }
+    )
+    by_gender, _ = ERRORS().judge(given_inputs, seen)
+    assert by_gender.outcome is Outcome.PASS
+    missing = number(by_gender, "true_positive_rate_difference", "gender+age")
+    assert (missing.value, missing.reason) == (None, "the column is gone")
+
+
 def test_outcomes_that_have_not_arrived_are_waited_for() -> None:
     known = [*cells("f", 150, 50, 50, 150), *cells("m", 150, 50, 50, 150)]
     assert errors(outcomes(*known, ("f", 1, None, 700))).outcome is Outcome.PASS

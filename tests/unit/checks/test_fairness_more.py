@@ -196,6 +196,53 @@ def test_a_small_group_is_not_compared() -> None:
     assert finding.outcome is Outcome.NOT_AVAILABLE
 
 
+def crossed_calibration(*cells: tuple[str, int, int, int]) -> dict[str | None, Finding]:
+    """Findings by attribute, from gender, age, people and how many of them bought."""
+    tables = scored_outcomes(*((gender, 0.5, n, bought) for gender, _, n, bought in cells))
+    scoring_log = tables["scoring_log"]
+    ages = [age for _, age, n, _ in cells for _ in range(n)]
+    tables = {
+        **tables,
+        "scoring_log": ExampleTable(
+            scoring_log.role, {**scoring_log.rows, "age": ages}, scoring_log.declare
+        ),
+    }
+    model = {
+        **MODEL_WITH_OUTCOMES,
+        "protected_attributes": [
+            {"id": "gender", "column": "gender"},
+            {"id": "age", "column": "age", "bands": [40]},
+        ],
+        "intersections": [["gender", "age"]],
+    }
+    return {one.column: one for one in run("calibration_parity_held", tables, model)}
+
+
+def test_calibration_of_an_intersection_is_reported_and_never_fails() -> None:
+    found = crossed_calibration(
+        ("female", 20, 300, 225), ("female", 50, 300, 75),
+        ("male", 20, 300, 75), ("male", 50, 300, 225),
+    )  # fmt: skip
+    assert {one.outcome for one in found.values()} == {Outcome.PASS}
+    young_women = number(found["gender"], "calibration_gap", "gender+age: female & under 40")
+    assert young_women.value == pytest.approx(0.25)
+    against = number(found["gender"], "gap_against_others", "gender+age: male & under 40")
+    assert against.value == pytest.approx(1 / 3, abs=0.01)
+    assert against.threshold is None
+    assert not [m for m in found["age"].measurements if "gender+age" in (m.group or "")]
+
+
+def test_sizes_of_an_intersection_do_not_tell_how_small_its_smallest_group_is() -> None:
+    found = crossed_calibration(
+        ("female", 20, 300, 150), ("female", 50, 4, 2),
+        ("male", 20, 300, 150), ("male", 50, 300, 150),
+    )  # fmt: skip
+    crossed = [m for m in found["gender"].measurements if "gender+age" in (m.group or "")]
+    assert len(crossed) > 3
+    assert all(m.n is None and m.interval is None for m in crossed)
+    assert number(found["gender"], "calibration_gap", "female").n == 304
+
+
 def test_without_a_positive_outcome_calibration_is_not_available() -> None:
     model = {**MODEL_WITH_OUTCOMES, "outcome": {"label_delay": "P30D"}, "decision": None}
     finding = calibration(("female", 0.5, 200, 100), ("male", 0.5, 200, 100), model=model)

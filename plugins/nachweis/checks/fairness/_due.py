@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nachweis.checks.fairness._groups import (
     attribute_joins,
@@ -52,7 +52,7 @@ def scope_of(inputs: Inputs) -> str:
 def outcome_counts(
     inputs: Inputs,
     name: str,
-    attribute: ProtectedAttribute,
+    group: Sequence[ProtectedAttribute],
     by: Mapping[str, str | Expression],
     sums: Mapping[str, Expression] | None = None,
 ) -> GroupedCounts:
@@ -61,7 +61,7 @@ def outcome_counts(
     Args:
         inputs: The inputs.
         name: Name of the request.
-        attribute: The attribute whose groups are counted.
+        group: The attribute, or attributes of an intersection, whose groups are counted.
         by: Further keys, between group and outcome.
         sums: Further sums per group.
 
@@ -72,10 +72,10 @@ def outcome_counts(
     return GroupedCounts(
         name,
         Source(scored.id, "span", due_window(inputs)),
-        by={**group_expressions(inputs, (attribute,)), **by, "label": LABEL_COLUMN},
+        by={**group_expressions(inputs, group), **by, "label": LABEL_COLUMN},
         where=eligible(scored),
         sums=sums or {},
-        join=(outcome_join(inputs), *attribute_joins(inputs, (attribute,))),
+        join=(outcome_join(inputs), *attribute_joins(inputs, group)),
     )
 
 

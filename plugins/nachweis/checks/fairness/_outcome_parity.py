@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from nachweis.checks.fairness._due import (
     arrived_measurement,
@@ -11,7 +11,15 @@ from nachweis.checks.fairness._due import (
     too_early,
     undeclared,
 )
-from nachweis.checks.fairness._groups import attributes, counted, group_key, log_of, refusal
+from nachweis.checks.fairness._groups import (
+    attributes,
+    counted,
+    group_key,
+    intersections,
+    log_of,
+    name_of,
+    refusal,
+)
 from nachweis.checks.fairness._verdicts import (
     Judged,
     difference_measurement,
@@ -35,25 +43,29 @@ MAX_DIFFERENCE = Param(
     maximum=0.5,
 )
 
-Rates = Callable[[CountTable, str], Mapping[str, GroupReport]]
-"""From counts and the key of an attribute to its rates by name."""
+Rates = Callable[[CountTable, Sequence[str]], Mapping[str, GroupReport]]
+"""From counts and the keys of an attribute or intersection to its rates by name."""
 
 
 def requests(inputs: Inputs) -> list[GroupedCounts]:
-    """One grouped count per attribute; all checks of predictions against outcomes share it."""
+    """One grouped count per attribute and declared intersection.
+
+    All checks of predictions against outcomes share it.
+    """
     if undeclared(inputs):
         return []
     prediction = log_of(inputs).fields[FieldRole.PREDICTION]
+    groups = [*((one,) for one in attributes(inputs)), *intersections(inputs)]
     return [
-        outcome_counts(inputs, f"errors:{one.id}", one, {"prediction": prediction})
-        for one in attributes(inputs)
+        outcome_counts(inputs, f"errors:{name_of(group)}", group, {"prediction": prediction})
+        for group in groups
     ]
 
 
 def findings(
     check: Check, inputs: Inputs, observations: Observations, rates: Rates
 ) -> Iterator[Finding]:
-    """One finding per attribute.
+    """One finding per attribute; intersections add numbers to their first attribute's.
 
     Args:
         check: The check; it has the parameters ``max_difference``, ``min_arrived``,
@@ -89,7 +101,7 @@ def _finding(
     reason = table if isinstance(table, str) else too_early(inputs, table)
     if reason or isinstance(table, str):
         return check.finding(inputs, Outcome.NOT_AVAILABLE, reason, column=attribute.id)
-    reports = rates(table, group_key(attribute.id))
+    reports = rates(table, [group_key(attribute.id)])
     comparisons = len(reports) * len(attributes(inputs))
     verdicts = {
         name: judged(inputs, report, lambda one: _above(inputs, one), comparisons=comparisons)
@@ -102,10 +114,38 @@ def _finding(
         measurements=[
             arrived_measurement(inputs, table),
             *(one for item in reports.items() for one in _measurements(inputs, *item)),
+            *(
+                one
+                for group in intersections(inputs)
+                if group[0].id == attribute.id
+                for one in _crossed(observations, group, rates, reports)
+            ),
         ],
         column=attribute.id,
         scope=scope_of(inputs),
     )
+
+
+def _crossed(
+    observations: Observations,
+    group: Sequence[ProtectedAttribute],
+    rates: Rates,
+    names: Iterable[str],
+) -> Iterator[Measurement]:
+    """Numbers of an intersection: reported, never judged, because its groups are small.
+
+    They come from the rows of the attribute itself, whose outcomes have arrived.
+    """
+    name = name_of(group)
+    table = counted(observations, f"errors:{name}")
+    if isinstance(table, str):
+        for rate in names:
+            yield Measurement(name=f"{rate}_difference", value=None, group=name, reason=table)
+        return
+    for rate, report in rates(table, [group_key(one.id) for one in group]).items():
+        yield difference_measurement(rate, report, group=name)
+        yield ratio_measurement(rate, report, group=name)
+        yield from group_measurements(rate, report, f"{name}: ")
 
 
 def _above(inputs: Inputs, report: GroupReport) -> bool | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
+from nachweis.checks.fairness._calibration import measurements
 from nachweis.checks.fairness._due import (
     MIN_ARRIVED,
     arrived_measurement,
@@ -20,17 +21,16 @@ from nachweis.checks.fairness._groups import (
     attributes,
     counted,
     group_key,
+    intersections,
     log_of,
+    name_of,
     refusal,
 )
 from nachweis.checks.fairness._verdicts import (
     MIN_GROUP_SIZE,
     SIGNIFICANCE,
-    SMALL_GROUPS,
-    publishable_label,
 )
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
-from nachweis.domain.disclosure import SMALLEST_COUNT
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import FieldRole, ModelKind, ProtectedAttribute
 from nachweis.domain.observation import CountTable, Expression, GroupedCounts, Observations, Request
@@ -38,7 +38,6 @@ from nachweis.engines.fairness_calibration import (
     BINS,
     OUTSIDE,
     Gap,
-    GroupCalibration,
     calibration_by_group,
     rows_outside,
 )
@@ -63,7 +62,8 @@ class CalibrationParityHeld(Check):
         et al. 2016), bins as scikit-learn's calibration_curve lays them; the limit is a design
         default, European, German and Danish law set no number.
     Leaves out: Scores that are off for everybody alike; that is a matter of performance. Outcomes
-        that are only learned for people who were selected. Intersections.
+        that are only learned for people who were selected. Intersections are reported without a
+        verdict.
     """
 
     severity = Severity.MEDIUM
@@ -126,13 +126,14 @@ class CalibrationParityHeld(Check):
     )
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
-        """One grouped count per attribute, by bin of the score, joined with the outcomes."""
+        """One grouped count per attribute and intersection, by bin of the score, with outcomes."""
         if undeclared(inputs) or _positive(inputs) is None:
             return []
-        return [_counts(inputs, attribute) for attribute in attributes(inputs)]
+        groups = [*((one,) for one in attributes(inputs)), *intersections(inputs)]
+        return [_counts(inputs, group) for group in groups]
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
-        """One finding per attribute."""
+        """One finding per attribute; intersections add numbers to their first attribute's."""
         for attribute in inputs.model.protected_attributes:
             declare = undeclared(inputs) or refusal(inputs, attribute)
             if not declare and _positive(inputs) is None:
@@ -147,10 +148,18 @@ class CalibrationParityHeld(Check):
                 )
                 continue
             table = counted(observations, f"calibration:{attribute.id}")
-            yield self._finding(inputs, attribute, table)
+            crossed = [
+                one for group in intersections(inputs) if group[0].id == attribute.id
+                for one in self._crossed(inputs, observations, group)
+            ]  # fmt: skip
+            yield self._finding(inputs, attribute, table, crossed)
 
     def _finding(
-        self, inputs: Inputs, attribute: ProtectedAttribute, table: CountTable | str
+        self,
+        inputs: Inputs,
+        attribute: ProtectedAttribute,
+        table: CountTable | str,
+        crossed: Sequence[Measurement],
     ) -> Finding:
         reason = table if isinstance(table, str) else too_early(inputs, table)
         if not reason and not isinstance(table, str) and rows_outside(table, "bin"):
@@ -184,11 +193,28 @@ class CalibrationParityHeld(Check):
             severity=Severity.INFO if by_chance and not failed else None,
             measurements=[
                 arrived_measurement(inputs, table),
-                *_measurements(inputs, groups, judged, tests),
+                *measurements(inputs, groups, judged, tests),
+                *crossed,
             ],
             column=attribute.id,
             scope=scope_of(inputs),
         )
+
+    def _crossed(
+        self, inputs: Inputs, seen: Observations, group: Sequence[ProtectedAttribute]
+    ) -> Iterator[Measurement]:
+        """Numbers of an intersection: reported, never judged, because its groups are small."""
+        name = name_of(group)
+        table = counted(seen, f"calibration:{name}")
+        if isinstance(table, str) or rows_outside(table, "bin"):
+            reason = table if isinstance(table, str) else "some scores lie outside 0 to 1"
+            yield Measurement(name="calibration_gap", value=None, group=name, reason=reason)
+            return
+        keys, smallest = [group_key(one.id) for one in group], inputs.param("min_group_size")
+        groups = calibration_by_group(table, keys, "bin", "label", _positive(inputs), smallest)
+        large = [one for one in groups if one.n >= smallest]
+        tests = sum(1 + one.bins for one in large)
+        yield from measurements(inputs, groups, large, tests, prefix=f"{name}: ", crossed=True)
 
 
 # ------------------------------------------------------------------------------------- requests
@@ -200,12 +226,12 @@ def _positive(inputs: Inputs) -> Any:
     return declared if declared is not None else decision and decision.rule.positive
 
 
-def _counts(inputs: Inputs, attribute: ProtectedAttribute) -> GroupedCounts:
+def _counts(inputs: Inputs, group: Sequence[ProtectedAttribute]) -> GroupedCounts:
     score = log_of(inputs).fields[FieldRole.SCORE]
     return outcome_counts(
         inputs,
-        f"calibration:{attribute.id}",
-        attribute,
+        f"calibration:{name_of(group)}",
+        group,
         {"bin": _bin(score)},
         {"score": _score(score), "score_squared": _square(score)},
     )
@@ -256,64 +282,3 @@ def _explanation(worst: Gap, failed: Sequence[Gap], by_chance: bool) -> str:
         if by_chance
         else (f"{found}, within the limit.")
     )
-
-
-def _measurements(
-    inputs: Inputs,
-    groups: Sequence[GroupCalibration],
-    judged: Sequence[GroupCalibration],
-    tests: int,
-) -> Iterator[Measurement]:
-    limit = inputs.threshold("max_gap", "<=")
-    tiny = sum(one.n for one in groups if one.n < SMALLEST_COUNT)
-    for one in groups:
-        if one.n < SMALLEST_COUNT:
-            continue
-        name = publishable_label(one.group)
-        large = one in judged
-        yield Measurement(
-            name="calibration_gap",
-            value=one.gap if large else None,
-            unit="difference",
-            n=one.n,
-            interval=one.gap_interval if large else None,
-            interval_level=0.95 if large and one.gap_interval else None,
-            group=name,
-            recipe="share in which the outcome happened minus mean score",
-            reason="" if large else "too small to compare",
-        )
-        if not large:
-            continue
-        yield Measurement(
-            name="expected_calibration_error",
-            value=one.error,
-            unit="difference",
-            n=one.n,
-            group=name,
-            recipe=f"{BINS} bins of equal width",
-        )
-        for label, gap in (("gap_against_others", one.against_others), ("bin_gap", one.worst_bin)):
-            if gap is None:
-                continue
-            place = "" if gap.bin is None else f"; scores up to {(gap.bin + 1) / BINS:g}"
-            yield Measurement(
-                name=label,
-                value=abs(gap.value),
-                unit="difference",
-                threshold=limit,
-                n=gap.n,
-                interval=gap.interval if gap.value >= 0 else (-gap.interval[1], -gap.interval[0]),
-                interval_level=0.95,
-                group=name,
-                recipe=f"at equal scores, normal test{place}; p = {min(1, gap.p_value * tests):.3g}"
-                f" after correction for {tests} comparisons",
-            )
-    if tiny:
-        yield Measurement(
-            name="calibration_gap",
-            value=None,
-            unit="difference",
-            n=tiny,
-            group=SMALL_GROUPS,
-            reason="too small to compare",
-        )

@@ -35,7 +35,7 @@ class ErrorRateParityHeld(Check):
         key. Computed by Fairlearn on counts. Source: equalised odds (Hardt et al. 2016); the limit
         is a design default, European, German and Danish law set no number.
     Leaves out: Outcomes that are only learned for people who were selected: their errors cannot
-        be seen. Reasons for a difference. Intersections.
+        be seen. Reasons for a difference. Intersections are reported without a verdict.
     """
 
     severity = Severity.HIGH
@@ -105,11 +105,11 @@ class ErrorRateParityHeld(Check):
     )
 
     def observe(self, inputs: Inputs) -> Iterable[Request]:
-        """One grouped count per attribute, joined with the outcomes."""
+        """One grouped count per attribute and intersection, joined with the outcomes."""
         return requests(inputs)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
-        """One finding per attribute."""
+        """One finding per attribute; intersections add numbers to their first attribute's."""
         decision = inputs.model.decision
         return findings(
             self,

@@ -35,7 +35,8 @@ class PredictiveParityHeld(Check):
         2017); the limit is a design default, European, German and Danish law set no number.
     Leaves out: Groups that really differ in how often the outcome happens cannot have equal error
         rates and equal predictive values at once; which of the two matters is for people to
-        decide. Outcomes that are only learned for people who were selected. Intersections.
+        decide. Outcomes that are only learned for people who were selected. Intersections are
+        reported without a verdict.
     """
 
     severity = Severity.MEDIUM
@@ -99,7 +100,7 @@ class PredictiveParityHeld(Check):
         return requests(inputs)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
-        """One finding per attribute."""
+        """One finding per attribute; intersections add numbers to their first attribute's."""
         decision = inputs.model.decision
         return findings(
             self,
