@@ -89,6 +89,10 @@ class IntegrityError(NachweisError):
     """A digest, signature or chain does not verify."""
 
 
+class RemovedError(IntegrityError):
+    """A signed document was withdrawn or disposed of, as an entry of the ledger says."""
+
+
 class LeakError(NachweisError):
     """The leak gate found what looks like personal data in a document."""
 
