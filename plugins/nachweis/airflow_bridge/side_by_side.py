@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from nachweis.airflow_bridge import progress
 from nachweis.airflow_bridge.home import Home
+from nachweis.airflow_bridge.libraries import FIRST, load
 from nachweis.domain.errors import SettingsError
 from nachweis.settings import PACKAGE_ROOT
 
@@ -66,6 +67,7 @@ def run_dag(dag_id: str, night: str) -> Ended:
 
 
 def _load(dag_id: str) -> Any:
+    load((*FIRST, "airflow.dag_processing.dagbag"))
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(dag_folder=PACKAGE_ROOT / "dags" / f"{dag_id}.py")

@@ -88,11 +88,13 @@ def _estimator(files: FileReader, request: ModelScores) -> Any:
 
 
 def _load(content: bytes) -> Any:
-    import skops.io
-
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # versions of scikit-learn are the artefact's matter
+            # Versions of scikit-learn are the artefact's matter; and skops' import touches every
+            # deprecated name of every module that is loaded.
+            warnings.simplefilter("ignore")
+            import skops.io
+
             untrusted = set(skops.io.get_untrusted_types(data=content))
             if untrusted - TRUSTED_SKOPS:
                 raise DataError("the model file holds types that are not trusted", where="artefact")
