@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nachweis.domain.finding import Finding, Measurement, Outcome
@@ -56,7 +57,7 @@ class Row:
         return self.view.finding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Findings of one check.
 
@@ -68,33 +69,33 @@ class Group:
     check: str
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """The subject of all findings as ``kind/id``; empty where there are several."""
         found = {str(row.finding.subject) for row in self.rows}
         return found.pop() if len(found) == 1 else ""
 
-    @property
+    @cached_property
     def worst(self) -> Row:
         """The row that stands for the group in a heading."""
         return min(self.rows, key=_rank)
 
-    @property
+    @cached_property
     def remediations(self) -> tuple[str, ...]:
         """What to do, each sentence once."""
         return _once(row.finding.remediation for row in self.rows)
 
-    @property
+    @cached_property
     def recipes(self) -> tuple[str, ...]:
         """How the numbers were computed, each recipe once."""
         return _once(m.recipe for row in self.rows for m in row.finding.measurements)
 
-    @property
+    @cached_property
     def scopes(self) -> tuple[str, ...]:
         """What was looked at, each once."""
         return _once(row.finding.scope for row in self.rows)
 
-    @property
+    @cached_property
     def measured(self) -> int:
         """Number of measurements."""
         return sum(len(row.finding.measurements) for row in self.rows)
