@@ -8,6 +8,7 @@ from typing import Any
 
 from nachweis.domain.approval import Approval, SignedEvent
 from nachweis.domain.control import ControlCatalogue
+from nachweis.domain.finding import Finding
 from nachweis.domain.record import Assessment, Dossier, Record, Statement
 
 
@@ -73,6 +74,61 @@ class CheckPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """How a document stood in one signed night.
+
+    Attributes:
+        night: The night.
+        version: Version of the document that was assessed.
+        digest: SHA-256 of the night's assessment.
+        contradicted: Fields it calls contradicted.
+    """
+
+    night: str
+    version: int
+    digest: str
+    contradicted: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastNight:
+    """What a signed night found about a model.
+
+    Attributes:
+        night: The night.
+        findings: Findings whose numbers are followed from night to night.
+    """
+
+    night: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind a document besides the document and one night's assessment.
+
+    Attributes:
+        past: Signed nights up to the reported one, newest first.
+        on: Day of a declared release to the newest night that was signed by then; days by which
+            none was signed are not in it.
+        events: Signed events of its approval, oldest first.
+        roles: Role id to its title, per language.
+        waivers: Waiver id to what its manifest says: ``role``, ``from`` and ``until``.
+        corrections: Digest and document of corrections that people had computed, newest first;
+            nothing signed cites them.
+        checks: Check id to what is printed about it.
+    """
+
+    past: tuple[PastNight, ...] = ()
+    on: Mapping[str, Moment] = field(default_factory=dict)
+    events: tuple[SignedEvent, ...] = ()
+    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    waivers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    corrections: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    checks: Mapping[str, CheckPage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteData:
     """Everything the site shows.
 
@@ -108,3 +164,4 @@ class SiteData:
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     approval_events: Mapping[str, tuple[SignedEvent, ...]] = field(default_factory=dict)
     roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    behind: Mapping[str, Behind] = field(default_factory=dict)

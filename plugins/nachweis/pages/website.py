@@ -14,9 +14,16 @@ from nachweis.domain.approval import Approval
 from nachweis.domain.canonical import digest, digest_bytes
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.record import Assessment, FieldVerdict, FindingView
-from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
+from nachweis.domain.site_data import (
+    Behind,
+    SignedNight,
+    SiteData,
+    VersionedDossier,
+    VersionedRecord,
+)
 from nachweis.pages.diff import diff
 from nachweis.pages.documents import LETTERS, field_labels, heading
+from nachweis.pages.evidence_report import EvidenceReport
 from nachweis.pages.grouping import Findings, arrange
 from nachweis.pages.render import environment
 from nachweis.pages.site_folder import SiteFolder
@@ -69,9 +76,9 @@ def render_site(data: SiteData, out: Path, templates: Path) -> RenderReport:
     for language in data.languages:
         words = Words(language, data.catalogue.labels, translations(templates, language))
         jinja = environment(templates, words)
-        pages = [*_Language(data, jinja, language).pages()]
+        pages = [*_Language(data, jinja, words).pages()]
         if language == data.languages[0]:
-            pages += _Language(data, jinja, language, folder="").landing()
+            pages += _Language(data, jinja, words, folder="").landing()
         for page in pages:
             made_from = digest([shared, language, *page.made_from]) if page.made_from else ""
             if not folder.keeps(page.path, made_from):
@@ -123,13 +130,17 @@ class _Language:
 
     data: SiteData
     jinja: Environment
-    language: str
+    words: Words
     folder: str | None = None
     current: tuple[SignedNight, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         current = tuple(night for night in self.data.nights if night.current)
         object.__setattr__(self, "current", current)
+
+    @property
+    def language(self) -> str:
+        return self.words.language
 
     @property
     def newest(self) -> SignedNight:
@@ -255,6 +266,13 @@ class _Language:
             {"version": first.version, "night": first.night, "digest": first.digest, "changes": []},
         )
         folder = "activities" if kind == "record" else "models"
+        labels = {**field_labels(document), "approval": "meta.next_review"}
+        report = None
+        if assessment is not None:
+            behind = self.data.behind.get(f"{kind}/{document.id}") or Behind(
+                roles=self.data.roles, checks=self.data.checks
+            )
+            report = EvidenceReport(document.document(), assessment, labels, self.words, behind)
         return self.page(
             "versioned.html.j2",
             f"{folder}/{document.id}.html",
@@ -264,7 +282,10 @@ class _Language:
             digest=newest.digest,
             made=newest.night,
             assessment=assessment,
-            labels={**field_labels(document), "approval": "meta.next_review"},
+            labels=labels,
+            first=report.first(with_open=kind == "record") if report else None,
+            decided=report.decided() if report else None,
+            measured=report.measured(with_unlooked=False) if report else (),
             approval=self.approval(kind, document.id, newest.version),
             events=self.data.approval_events.get(f"{kind}/{document.id}", ()),
             signed_nights={night.statement.night for night in self.current},

@@ -124,6 +124,10 @@ class Words:
         day = dt.date.fromisoformat(value[:10]) if isinstance(value, str) else value
         return _day(day, self.locale)
 
+    def numeric_date(self, value: str) -> str:
+        """A date for the head of a narrow column, for example 20.11.2026."""
+        return format_date(dt.date.fromisoformat(value[:10]), format="medium", locale=self.locale)
+
     def moment(self, value: str) -> str:
         """A time stamp in UTC; one without a zone is read as UTC."""
         moment = dt.datetime.fromisoformat(value)

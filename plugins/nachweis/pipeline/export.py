@@ -11,11 +11,13 @@ from nachweis.domain.canonical import parse
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import VersionRef
+from nachweis.domain.site_data import Behind
 from nachweis.pages.exports import Decision, Format, Kind, Source, Version, by_name
 from nachweis.pages.words import Words, translations
 from nachweis.pipeline.actors import name_of
 from nachweis.pipeline.approval_history import history
 from nachweis.pipeline.archive import Archive, SignedAttempt, night_of, open_archive
+from nachweis.pipeline.behind import behind
 from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
 
@@ -84,6 +86,9 @@ def export(
         decisions=_decisions(settings, archive, chosen, attempt if night else None)
         if authority
         else {},
+        behind=_behind(settings, archive, world, chosen[0], attempt, dated=night is not None)
+        if made.reported
+        else None,
     )
     return Exported(_file_name(made, source, attempt), made.render(source))
 
@@ -169,7 +174,7 @@ def _version(archive: Archive, item: _Known, made: Format, attempt: SignedAttemp
         return version
     place = f"{reference.kind}/{reference.id}"
     digest = archive.statement(attempt).assessments.get(place, "")
-    found = archive.assessment(attempt, digest) if digest else None
+    found = archive.if_kept(lambda: archive.assessment(attempt, digest)) if digest else None
     if found is not None and found.target_version == reference.version:
         return dataclasses.replace(version, assessment=found.document(), assessment_digest=digest)
     if made.nightly:
@@ -190,11 +195,7 @@ def _decisions(
     """
     from nachweis.storage.s3 import open_store
 
-    until = None
-    if attempt is not None:
-        end = dt.date.fromisoformat(attempt.night) + dt.timedelta(days=2)
-        until = dt.datetime.combine(end, dt.time.min, dt.UTC)
-    events = history(archive, until)
+    events = history(archive, _end_of(attempt) if attempt is not None else None)
     narratives = open_store(settings, "narratives")
     found = {}
     for item in chosen:
@@ -207,6 +208,29 @@ def _decisions(
             if one.counts
         )
     return found
+
+
+def _behind(
+    settings: Settings,
+    archive: Archive,
+    world: World,
+    chosen: _Known,
+    attempt: SignedAttempt,
+    *,
+    dated: bool,
+) -> Behind:
+    """What stands behind the only document of a report, as of its night where one was named."""
+    reference = chosen.reference
+    target = (reference.kind, reference.id)
+    many = history(archive, _end_of(attempt) if dated else None).get(target, {})
+    events = sorted((one for found in many.values() for one in found), key=lambda i: i.sequence)
+    return behind(archive, world, settings.state, target, attempt.night, tuple(events))
+
+
+def _end_of(attempt: SignedAttempt) -> dt.datetime:
+    """Until when decisions belong to a night in the past: the end of the next day, UTC."""
+    end = dt.date.fromisoformat(attempt.night) + dt.timedelta(days=2)
+    return dt.datetime.combine(end, dt.time.min, dt.UTC)
 
 
 def _words(settings: Settings, world: World, language: str | None) -> Words:

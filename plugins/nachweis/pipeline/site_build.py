@@ -20,6 +20,7 @@ from nachweis.pages.website import RenderReport
 from nachweis.pages.website import render_site as render_pages
 from nachweis.pipeline.approval_history import History, approval_on, history, today_of
 from nachweis.pipeline.archive import Archive, SignedAttempt, open_archive
+from nachweis.pipeline.behind import behind
 from nachweis.pipeline.context import source_digest
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.site_upload import mirror
@@ -73,6 +74,17 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
     main = organisation.main_language
     facts = {k: v for k, v in json_of(organisation).items() if k in _PUBLIC_FACTS}
     events = history(archive)
+    signed = {
+        "/".join(target): tuple(
+            sorted(
+                (item for many in versions.values() for item in many),
+                key=lambda item: item.sequence,
+            )
+        )
+        for target, versions in events.items()
+    }
+    newest = max((attempt.night for attempt in archive.attempts), default="")
+    documents = [("record", key) for key in records] + [("dossier", key) for key in dossiers]
     return SiteData(
         organisation=facts,
         languages=(main, *(item for item in organisation.languages if item != main)),
@@ -86,16 +98,14 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
         write_protection=_protection(settings, world.policy.retention_lock),
         code=source_digest(),
         approvals=_approvals(events, world, {"record": records, "dossier": dossiers}),
-        approval_events={
-            "/".join(target): tuple(
-                sorted(
-                    (item for many in versions.values() for item in many),
-                    key=lambda item: item.sequence,
-                )
-            )
-            for target, versions in events.items()
-        },
+        approval_events=signed,
         roles={role.id: role.title for role in organisation.roles},
+        behind={
+            "/".join(target): behind(
+                archive, world, settings.state, target, newest, signed.get("/".join(target), ())
+            )
+            for target in documents
+        },
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nachweis.domain.control import Control
+from nachweis.domain.site_data import Behind
 from nachweis.pages.words import Words
 
 Kind = Literal["record", "dossier", "register"]
@@ -75,6 +76,7 @@ class Source:
         layout: Country of the authority it is for; empty for nobody in particular.
         decisions: Name of a version to who decided about it; only in exports for an authority,
             which are never stored, since names have to stay deletable.
+        behind: What else stands behind the version; only for formats that report about a night.
     """
 
     kind: Kind
@@ -85,6 +87,7 @@ class Source:
     organisation: Mapping[str, Any] = field(default_factory=dict)
     layout: str = ""
     decisions: Mapping[str, tuple[Decision, ...]] = field(default_factory=dict)
+    behind: Behind | None = None
 
     @property
     def only(self) -> Version:
@@ -111,6 +114,7 @@ class Format:
         stored: Whether each new version gets it in its folder.
         nightly: Whether it shows a night's assessment and not the version alone.
         enriched: Whether it adds a night's measurements when it is given them.
+        reported: Whether it needs what else stands behind a version, besides one night.
         layouts: Countries for whose authority it can be made.
     """
 
@@ -122,6 +126,7 @@ class Format:
     stored: bool = False
     nightly: bool = False
     enriched: bool = False
+    reported: bool = False
     layouts: Callable[[Path], tuple[str, ...]] | None = None
 
     def file_name(self, kind: Kind, language: str) -> str:

@@ -29,6 +29,8 @@ _LONG_WORD = {False: re.compile(r"\S{19,}"), True: re.compile(r"\S{11,}")}
 """Words that may break, on the page and in the narrow cells of a table."""
 _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
 _UNBROKEN = 24
+_LONGEST_WORD = 32
+"""Longer than nearly all words of the three languages; what is longer is a name or an id."""
 _LONGEST_TITLE = 500
 """Titles become bookmarks and metadata, which the format bounds."""
 _LONGEST_RUNNING = 80
@@ -49,13 +51,27 @@ def _render(source: Source) -> bytes:
         for version in source.versions
     ]
     folder = source.templates / "typst"
-    return _compile(folder, made.data(), files, source.newest_night, source.words)
+    return compiled(folder, made.data(), files, source.newest_night, source.words)
 
 
-def _compile(
+def compiled(
     folder: Path, data: dict[str, Any], files: Sequence[Any], night: str, words: Words
 ) -> bytes:
-    """Set the document; characters that the font lacks are shown as such, and said so."""
+    """Set a document; characters that the font lacks are shown as such, and said so.
+
+    Args:
+        folder: Folder of the template.
+        data: Everything the template needs.
+        files: What is embedded: ``name``, ``content``, ``description``.
+        night: The date that the file carries.
+        words: The language.
+
+    Returns:
+        PDF.
+
+    Raises:
+        NachweisError: If it cannot be set.
+    """
     import typst
 
     template = (folder / "document.typ").read_bytes()
@@ -106,10 +122,17 @@ def _replaced(value: Any, pattern: re.Pattern[str]) -> Any:
     return value
 
 
+def running(title: str) -> str:
+    """A title as it runs along the head of every page."""
+    return shorten(title, _LONGEST_RUNNING, placeholder="…")
+
+
 def breakable(words: str, *, narrow: bool = False) -> str:
     """Text whose long words may break, so that no column and no page clips them."""
 
     def broken(match: re.Match[str]) -> str:
+        if match[0].isalpha() and len(match[0]) <= _LONGEST_WORD:
+            return match[0]  # the typesetter knows where such a word parts
         pieces = _BREAK_AFTER.sub("\\1\u200b", match[0]).split("\u200b")
         return "\u200b".join(
             piece[start : start + _UNBROKEN]
@@ -120,23 +143,30 @@ def breakable(words: str, *, narrow: bool = False) -> str:
     return _LONG_WORD[narrow].sub(broken, words)
 
 
-def _printable(value: Part, *, narrow: bool = False) -> Part:
-    """A part for paper: breakable words, and tables whose columns fit their content."""
+def printable(value: Part, *, narrow: bool = False) -> Part:
+    """A part for paper: breakable words, and tables whose columns fit their content.
+
+    Args:
+        value: The part.
+        narrow: Whether it stands in a cell of a table.
+
+    Returns:
+        The part as the template draws it.
+    """
     kind = value["t"]
     if kind == "facts":
-        rows = [
-            [breakable(label), _printable(item, narrow=narrow)] for label, item in value["rows"]
-        ]
+        rows = [[breakable(label), printable(item, narrow=narrow)] for label, item in value["rows"]]
         return {"t": "facts", "rows": rows}
     if kind == "list":
-        return {"t": "list", "items": [_printable(item, narrow=narrow) for item in value["items"]]}
+        return {"t": "list", "items": [printable(item, narrow=narrow) for item in value["items"]]}
     if kind == "table":
-        rows = [[_printable(cell, narrow=True) for cell in row] for row in value["rows"]]
+        rows = [[printable(cell, narrow=True) for cell in row] for row in value["rows"]]
         return {
             "t": "table",
             "head": [breakable(label, narrow=True) for label in value["head"]],
             "rows": rows,
-            "widths": _widths(value),
+            "widths": value.get("widths") or _widths(value),
+            **({"caption": value["caption"]} if "caption" in value else {}),
         }
     shown = {**value, "s": breakable(harmless(value["s"]), narrow=narrow)}
     return {**shown, "url": value["s"]} if kind == "link" else shown
@@ -181,7 +211,7 @@ class _Document:
         made = {
             "lang": words.language,
             "title": harmless(f"{heading} – {kicker}" if not self.register else kicker),
-            "running": harmless(shorten(heading, _LONGEST_RUNNING, placeholder="…")),
+            "running": harmless(running(heading)),
             "kicker": "Nachweis" if self.register else kicker,
             "kicker_short": words.label("doc.lifecycle" if dossier else "doc.ropa"),
             "heading": breakable(harmless(heading)),
@@ -239,7 +269,7 @@ class _Document:
         missing = frozenset(document.get("incomplete") or ())
         sections = [self._section(section, missing) for section in document.get("sections") or ()]
         if document.get("models"):
-            rows = _printable(table(document["models"], words))
+            rows = printable(table(document["models"], words))
             whole = {"label": "", "item": "", "part": rows}
             heading = words.label("field.served_versions")
             sections.append({"heading": harmless(heading), "fields": [whole]})
@@ -294,7 +324,7 @@ class _Document:
         own = item.get("label") != section.get("label")
         label = self.words.label(str(item.get("label", ""))) if own else ""
         plain = prefix == "parties" or str(item.get("label", "")).startswith("ctrl.")
-        shown = _printable(part(item.get("value"), prefix, self.words))
+        shown = printable(part(item.get("value"), prefix, self.words))
         if shown["t"] == "missing" and name not in missing:
             shown["s"] = self.words.label("export.none_declared")
         return {
@@ -317,7 +347,7 @@ class _Document:
         ]
         keys = ("meta.activity_name", "meta.activity_id", "field.capacity", "field.status",
                 "meta.version")  # fmt: skip
-        return _printable({"t": "table", "head": [words.label(key) for key in keys], "rows": rows})
+        return printable({"t": "table", "head": [words.label(key) for key in keys], "rows": rows})
 
     def _about(self) -> dict[str, Any]:
         words = self.words
@@ -333,7 +363,7 @@ class _Document:
             facts.append([label, {"t": "code", "s": halves}])
             decisions = self.source.decisions.get(version.urn)
             if decisions:
-                table_of = _printable(decided(decisions, words))
+                table_of = printable(decided(decisions, words))
                 facts.append([words.label("export.decisions"), table_of])
         embedded = ", ".join(self.file_name(version) for version in self.source.versions)
         facts.append([words.label("export.embedded"), {"t": "code", "s": breakable(embedded)}])
