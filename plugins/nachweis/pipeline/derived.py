@@ -25,6 +25,8 @@ _SCORING = frozenset(
 )
 _SERIOUS = frozenset({"price", "access_to_service", "contract", "legal"})
 _PREVENTS = frozenset({"access_to_service", "contract"})
+_OBSERVING = frozenset({"pd:BrowsingBehaviour", "pd:LinkClicked"})
+_DELICATE = frozenset({"pd:Communication", "pd:Location"})
 
 
 def derived_sections(world: World, model: Model, day: dt.date) -> tuple[Section, ...]:
@@ -114,11 +116,8 @@ def criteria(world: World, model: Model, activities: Sequence[Activity]) -> dict
     return {
         1: model.kind in _SCORING and model.unit in {"person", "household"},
         2: automation == "solely_automated" and effect in _SERIOUS,
-        3: any(item.dpv in {"pd:BrowsingBehaviour", "pd:LinkClicked"} for item in categories),
-        4: any(
-            item.art9 or item.art10 or item.dpv in {"pd:Communication", "pd:Location"}
-            for item in categories
-        ),
+        3: any(item.dpv in _OBSERVING for item in categories),
+        4: any(item.art9 or item.art10 or item.dpv in _DELICATE for item in categories),
         5: any(item.count_band in large for item in subjects) or len(countries) >= 2,
         6: len(purposes) > 1,
         7: any(item.vulnerable for item in subjects),
@@ -141,6 +140,134 @@ def _traits(model: Model, met: dict[int, bool]) -> set[str]:
     return found
 
 
+def _facts(world: World, model: Model, activities: Sequence[Activity]) -> dict[int, dict[str, Any]]:
+    """The declared facts on which each criterion rests, whether they meet it or not."""
+    decision = model.decision
+    categories = [item for activity in activities for item in activity.data_categories]
+    subjects = [item for activity in activities for item in activity.data_subjects]
+    used = {key for keys in model.data.all.values() for key in keys} & set(world.data_sets)
+    bands = set(world.controls.dpia.get("large_scale_bands", ()))
+    effect = {"effect": decision.effect} if decision else {}
+    return {
+        1: {"kind": model.kind.value, "unit": model.unit},
+        2: {"automation": decision.automation, **effect} if decision else {},
+        3: {"categories": [item.text for item in categories if item.dpv in _OBSERVING]},
+        4: {
+            "categories": [
+                item.text for item in categories if item.art9 or item.art10 or item.dpv in _DELICATE
+            ]
+        },
+        5: {
+            "count_band": sorted({i.count_band for i in subjects if i.count_band in bands}),
+            "countries": sorted({country for item in subjects for country in item.countries}),
+        },
+        6: {"purposes": sorted({one for key in used for one in world.data_sets[key].purposes})},
+        7: {"data_subjects": [item.text for item in subjects if item.vulnerable]},
+        8: {"kind": model.kind.value},
+        9: effect,
+    }
+
+
+def _described(world: World, model: Model, activities: Sequence[Activity]) -> Iterable[RecordField]:
+    """What the description needs and manifests say: people, data, recipients, time limits, basis.
+
+    Text of a category stands where a rule names its id: who reads the assessment knows no ids.
+    """
+    yield _field(
+        "dpia/data_subjects",
+        "a30.1c_subjects",
+        [
+            {
+                "text": item.text,
+                **({"count_band": item.count_band} if item.count_band else {}),
+                **({"countries": item.countries} if item.countries else {}),
+                "vulnerable": item.vulnerable,
+            }
+            for activity in activities
+            for item in activity.data_subjects
+        ],
+    )
+    yield _field(
+        "dpia/data_flows",
+        "dpia.data_flows",
+        [
+            {"title": world.data_sets[key].title, "used_as": role}
+            for role, keys in model.data.all.items()
+            for key in keys
+            if key in world.data_sets
+        ],
+    )
+    yield _field(
+        "dpia/recipients",
+        "a30.1d",
+        [
+            {"text": item.text, "kind": item.kind, "country": item.country}
+            for activity in activities
+            for item in activity.recipients
+        ],
+    )
+    names = {item.id: item.text for activity in activities for item in activity.recipients}
+    yield _field(
+        "dpia/transfers",
+        "a30.1e",
+        [
+            {
+                "recipient": names.get(item.recipient, item.recipient),
+                **({"country": item.country} if item.country else {}),
+                "mechanism": item.mechanism,
+            }
+            for activity in activities
+            for item in activity.transfers
+        ]
+        or (
+            {"no_transfers": True}
+            if activities and all(item.no_transfers for item in activities)
+            else None
+        ),
+    )
+    yield _field(
+        "dpia/retention",
+        "a30.1f",
+        [
+            {
+                "categories": [
+                    category.text for category in activity.data_categories
+                    if category.id in rule.categories
+                ],
+                "period": rule.period,
+                "start_event": rule.start_event.value,
+                "method": rule.method,
+            }
+            for activity in activities
+            for rule in activity.retention
+        ],
+    )  # fmt: skip
+    yield _field(
+        "dpia/legal_basis",
+        "beyond.legal_basis",
+        [
+            {
+                "purpose": purpose.text,
+                "art6": purpose.legal_basis.art6,
+                **({"art9": purpose.legal_basis.art9} if purpose.legal_basis.art9 else {}),
+                **(
+                    {"interest": purpose.legal_basis.interest}
+                    if purpose.legal_basis.interest
+                    else {}
+                ),
+            }
+            for activity in activities
+            for purpose in activity.purposes
+            if purpose.legal_basis and (not purpose.models or model.id in purpose.models)
+        ],
+    )
+    yield _field(
+        "dpia/rights",
+        "notice.rights",
+        [text for activity in activities for text in activity.rights.channels],
+    )
+
+
 def _assessment(world: World, model: Model) -> Iterable[RecordField]:
     """Trigger and pre-filled skeleton; what no manifest says stays empty for people to write."""
     rules, activities = world.controls.dpia, world.activities_of(model.id)
@@ -161,8 +288,10 @@ def _assessment(world: World, model: Model) -> Iterable[RecordField]:
         "dpia.trigger",
         {"required": required, "criteria_met": number, "criteria_needed": needed},
     )
+    rest_on = _facts(world, model, activities)
     for key, value in met.items():
-        yield _field(f"dpia/criterion_{key}", f"dpia.criterion_{key}", {"met": value})
+        facts = {name: item for name, item in rest_on[key].items() if value and item}
+        yield _field(f"dpia/criterion_{key}", f"dpia.criterion_{key}", {"met": value, **facts})
     yield _field("dpia/national", "dpia.national", hits)
     yield _field(
         "dpia/description",
@@ -174,6 +303,7 @@ def _assessment(world: World, model: Model) -> Iterable[RecordField]:
             if not purpose.models or model.id in purpose.models
         ],
     )
+    yield from _described(world, model, activities)
     yield _field(
         "dpia/necessity",
         "dpia.necessity",
