@@ -5,11 +5,15 @@ give an expected confusion matrix of the current rows, and that gives the expect
 interval is meant for the value that will be realised: it holds the chance of the outcomes and the
 limited size of the reference. It assumes that the curve still holds (no concept drift) and that the
 current scores lie where the reference has rows.
+
+With one score per class, each class has its own curve (one against the rest), as NannyML has; the
+probabilities of a row are not scaled to add up to 1 afterwards, because rows are only counted here.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +24,11 @@ from nachweis.engines.performance_calibration import Calibrator, clipped, quanti
 RECIPE = (
     "CBPE: isotonic calibration on the reference, expected confusion matrix; assumes that scores "
     "still mean what they meant in the reference; 95 % interval of the value to be realised"
+)
+
+CLASSES_RECIPE = (
+    "CBPE with one isotonic curve per class, fitted on the reference; assumes that scores still "
+    "mean what they meant in the reference; 95 % interval of the value to be realised, "
 )
 
 
@@ -125,3 +134,70 @@ def expected_accuracy(confidence: Array, rows: Array, curve: Calibrator) -> Metr
     """
     current = Scored(confidence, rows, np.zeros_like(rows))
     return estimate(current, curve)["precision"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class against the rest.
+
+    Attributes:
+        current: Current rows per score of this class; selected are those predicted as it.
+        curve: Curve from this class's score to its share of the reference.
+    """
+
+    current: Scored
+    curve: Calibrator
+
+
+def estimate_classes(classes: Mapping[str, ClassScores]) -> dict[str, Metric]:
+    """Expected accuracy, macro F1 and macro ROC AUC of several classes.
+
+    Args:
+        classes: Class to its current scores and its curve; every row is predicted as one of them.
+
+    Returns:
+        Metric by name. The macro averages go over classes that are predicted or expected, as
+        scikit-learn's do over those that occur; ROC AUC is one against the rest.
+    """
+    parts = {name: estimate(one.current, one.curve) for name, one in classes.items()}
+    occurring = [found for found in parts.values() if found["f1"].value is not None]
+    return {
+        "accuracy": _accuracy(list(classes.values())),
+        "macro_f1": _mean([found["f1"] for found in occurring]),
+        "macro_roc_auc": _mean([found["roc_auc"] for found in occurring]),
+    }
+
+
+def _accuracy(classes: Sequence[ClassScores]) -> Metric:
+    n = sum(float(one.current.selected.sum()) for one in classes)
+    if n <= 0:
+        return Metric(None, 0, reason="there are no predictions")
+    hits = variance = 0.0
+    for one in classes:
+        p = one.curve.probabilities(one.current.score)
+        hits += float((one.current.selected * p).sum())
+        slope = np.full_like(p, 1 / n)
+        # Each row counts through the class that it is predicted as, so that variances add up.
+        half = _Sizer(one.current, one.curve, p).half(slope, np.zeros_like(p))
+        variance += half**2
+    interval = clipped(hits / n, math.sqrt(variance))
+    recipe = f"{CLASSES_RECIPE}variances of the classes added"
+    return Metric(hits / n, int(n), interval, recipe)
+
+
+def _mean(metrics: Sequence[Metric]) -> Metric:
+    known = [metric for metric in metrics if metric.value is not None]
+    if not metrics or len(known) < len(metrics):
+        reason = next((m.reason for m in metrics if m.value is None), "no class is expected")
+        return Metric(None, 0, reason=reason)
+    value = sum(metric.value or 0.0 for metric in known) / len(known)
+    half = sum(_half(metric) for metric in known) / len(known)
+    recipe = f"{CLASSES_RECIPE}no narrower than any dependence between the classes makes it"
+    return Metric(value, known[0].n, clipped(value, half), recipe)
+
+
+def _half(metric: Metric) -> float:
+    """Half of an interval that may have been cut off at 0 or 1 on one side."""
+    if metric.value is None or metric.interval is None:
+        return 0.0
+    return max(metric.value - metric.interval[0], metric.interval[1] - metric.value)

@@ -39,6 +39,31 @@ def score_key(column: str) -> Expression:
 
 
 @lru_cache(maxsize=256)
+def class_score_key(columns: tuple[str, ...]) -> Expression:
+    """One key per row and class: the position of the class's column and its rounded score.
+
+    Each row is counted once for every class, so that all classes cost one statement.
+
+    Args:
+        columns: The score column of each class.
+
+    Returns:
+        The expression; a missing score is no key.
+    """
+
+    def key(table: Any) -> Any:
+        import ibis
+
+        parts = []
+        for position, column in enumerate(columns):
+            score = score_key(column)(table).cast("string")
+            parts.append(ibis.literal(f"{position}{SEPARATOR}").concat(score))
+        return ibis.array(parts).unnest()
+
+    return key
+
+
+@lru_cache(maxsize=256)
 def score_sum(column: str) -> Expression:
     """A score as a number to be summed; 0 where it is missing or infinite."""
     return lambda table: _finite(table[column]).fill_null(0.0)

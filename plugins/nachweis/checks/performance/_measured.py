@@ -217,6 +217,7 @@ def units(name: str) -> str:
 
 _UNITS: Mapping[str, str] = {
     "roc_auc": "probability",
+    "macro_roc_auc": "probability",
     "brier": "mean square",
     "f1": "F1",
     "macro_f1": "F1",

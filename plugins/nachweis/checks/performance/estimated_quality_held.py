@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nachweis.checks.performance._arrived import (
@@ -12,6 +13,14 @@ from nachweis.checks.performance._arrived import (
     eligible,
     positive_prediction,
     same,
+)
+from nachweis.checks.performance._classes import (
+    CLASS_COUNTS,
+    against_the_rest,
+    class_requests,
+    declared_classes,
+    fitted,
+    without_score,
 )
 from nachweis.checks.performance._examples import (
     MODEL,
@@ -32,13 +41,26 @@ from nachweis.checks.performance._measured import (
     undeclared,
 )
 from nachweis.checks.performance._verdicts import MAX_DROP, compare, conclude, targets
-from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Param
+from nachweis.domain.check import (
+    Check,
+    Example,
+    ExampleTable,
+    Inputs,
+    Lifecycle,
+    Needs,
+    Param,
+)
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import ModelKind
 from nachweis.domain.observation import CountTable, GroupedCounts, Observations, Request
 from nachweis.engines.performance import Metric
 from nachweis.engines.performance_calibration import isotonic
-from nachweis.engines.performance_estimation import Scored, estimate, expected_accuracy
+from nachweis.engines.performance_estimation import (
+    Scored,
+    estimate,
+    estimate_classes,
+    expected_accuracy,
+)
 
 if TYPE_CHECKING:
     from nachweis.engines.performance_calibration import Calibrator
@@ -59,6 +81,35 @@ _SURE_QUEUES: Rows = {
     "offer": _ASKED,
     "bought": [q if right else "account" for q, right in zip(_ASKED, _RIGHT, strict=True)],
 }
+_NAMES = ("returns", "delivery", "invoice")
+
+
+def _queues(lowest: float, highest: float) -> Rows:
+    """Three queues in turn; the score of the predicted one lies between two bounds."""
+    p = [round(lowest + one * (highest - lowest), 3) for one in spread(450)]
+    asked = [_NAMES[i % 3] for i in range(450)]
+    others = [_NAMES[(i + 1 + i // 3 % 2) % 3] for i in range(450)]
+    told = [a if hit else o for a, o, hit in zip(asked, others, happened(p), strict=True)]
+    scores = {
+        f"p_{name}": [
+            one if a == name else round((1 - one) / 2, 3) for one, a in zip(p, asked, strict=True)
+        ]
+        for name in _NAMES
+    }
+    return {"p": p, "offer": asked, **scores, "bought": told}
+
+
+def _by_class(now: Rows, before: Rows) -> dict[str, ExampleTable]:
+    """Scoring log, outcomes and reference with one score per queue."""
+    tables = late(now, reference=before, at=TONIGHT, outcome_type="string")
+    scores = {"class_scores": {name: f"p_{name}" for name in _NAMES}}
+    return {
+        name: replace(table, declare={**table.declare, **scores}) if name != "outcomes" else table
+        for name, table in tables.items()
+    }
+
+
+_QUEUES, _UNSURE_QUEUES = _queues(0.4, 1.0), _queues(0.4, 0.5)
 
 
 class EstimatedQualityHeld(Check):
@@ -69,17 +120,20 @@ class EstimatedQualityHeld(Check):
     Method: CBPE (confidence-based performance estimation). An isotonic curve from scores to
         outcomes is fitted on the labelled reference; the current window's scores become
         probabilities and give an expected confusion matrix, from it expected accuracy, precision,
-        recall, F1 and ROC AUC (0 to 1). Multiclass: expected accuracy from the confidence in the
-        predicted class. The 95 % interval holds the chance of the outcomes and the size of the
-        reference. Fails if the whole 99 % interval of the difference from the declared value, else
-        from the reference's, lies beyond ``max_drop``. It assumes that a score still means what it
-        meant in the reference (inputs may shift, the relation to the outcome may not). Undefined
-        with fewer than ``min_rows`` rows on a side, one class only in the reference, or where more
-        than ``max_outside`` of the rows have scores the reference does not reach. Source: NannyML's
+        recall, F1 and ROC AUC (0 to 1). Multiclass: where log and reference declare
+        ``class_scores``, one curve per class against the rest gives expected accuracy, macro F1 and
+        macro ROC AUC; else expected accuracy from the confidence in the predicted class. The 95 %
+        interval holds the chance of the outcomes and the size of the reference. Fails if the whole
+        99 % interval of the difference from the declared value, else from the reference's, lies
+        beyond ``max_drop``. It assumes that a score still means what it meant in the reference
+        (inputs may shift, the relation to the outcome may not). Undefined with fewer than
+        ``min_rows`` rows on a side, one class only in the reference, or where more than
+        ``max_outside`` of the rows have scores the reference does not reach. Source: NannyML's
         CBPE; scikit-learn's isotonic regression.
     Leaves out: A change of what leads to the outcome (concept drift): only realised_quality_held
-        sees it. Macro F1 of multiclass models, which needs a score per class. A reference
-        of a few hundred rows makes the estimate a little too good, within its interval.
+        sees it. Macro F1 of multiclass models without a score per class. With one, probabilities
+        of a row are not scaled to add up to 1. A reference of a few hundred rows makes the
+        estimate a little too good, within its interval.
     """
 
     severity = Severity.MEDIUM
@@ -131,6 +185,24 @@ class EstimatedQualityHeld(Check):
             {**MODEL, "kind": "multiclass"},
         ),
         Example(
+            "one score per class, as in the reference",
+            Outcome.PASS,
+            _by_class(_QUEUES, _QUEUES),
+            {**MODEL, "kind": "multiclass"},
+        ),
+        Example(
+            "one score per class, all of them unsure",
+            Outcome.FAIL,
+            _by_class(_UNSURE_QUEUES, _QUEUES),
+            {**MODEL, "kind": "multiclass", "metrics": [{"id": "macro-f1", "value": 0.8}]},
+        ),
+        Example(
+            "a class without a score of its own",
+            Outcome.NOT_AVAILABLE,
+            _by_class(_QUEUES, {**_QUEUES, "bought": ["account", *_QUEUES["bought"][1:]]}),
+            {**MODEL, "kind": "multiclass"},
+        ),
+        Example(
             "the reference has no outcomes",
             Outcome.NOT_AVAILABLE,
             late(_UNSURE, at=TONIGHT),
@@ -153,7 +225,7 @@ class EstimatedQualityHeld(Check):
         by, sums = keys_and_sums(inputs, log, None)
         source = inputs.source("scoring_log", "current")
         current = GroupedCounts("current", source, by=by, where=eligible(log), sums=sums)
-        return [current, reference]
+        return [current, reference, *class_requests(inputs)]
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding."""
@@ -172,11 +244,21 @@ class EstimatedQualityHeld(Check):
                 return [self.finding(inputs, Outcome.NOT_AVAILABLE, table)]
         if isinstance(current, str) or isinstance(reference, str):
             return []
-        return [self._finding(inputs, current, reference)]
+        if declared_classes(inputs):
+            tables = [counted(observations, name) for name in CLASS_COUNTS]
+            for table in tables:
+                if isinstance(table, str):
+                    return [self.finding(inputs, Outcome.NOT_AVAILABLE, table)]
+            estimated = _of_classes(inputs, *(one for one in tables if not isinstance(one, str)))
+        else:
+            estimated = _estimated(inputs, current, reference)
+        return [self._finding(inputs, current, reference, estimated)]
 
-    def _finding(self, inputs: Inputs, current: CountTable, reference: CountTable) -> Finding:
+    def _finding(
+        self, inputs: Inputs, current: CountTable, reference: CountTable, estimated: _Estimate
+    ) -> Finding:
         scope = "rows of the current window, before their outcomes are known"
-        reason, now, outside = _estimated(inputs, current, reference)
+        reason, now, outside = estimated
         measured = [
             Measurement(
                 name="outside_reference",
@@ -203,10 +285,29 @@ class EstimatedQualityHeld(Check):
         )
 
 
-def _estimated(
-    inputs: Inputs, current: CountTable, reference: CountTable
-) -> tuple[str, dict[str, Metric], float | None]:
-    """Why nothing can be estimated, the estimated metrics, and the share out of reach."""
+_Estimate = tuple[str, dict[str, Metric], float | None]
+"""Why nothing can be estimated, the estimated metrics, and the share out of reach."""
+
+
+def _of_classes(inputs: Inputs, current: CountTable, reference: CountTable) -> _Estimate:
+    """An estimate from one score per class."""
+    names, minimum = declared_classes(inputs), inputs.param("min_rows")
+    if without_score((current, reference), names):
+        return "a class is predicted or happens that has no column in class_scores", {}, None
+    now, before = (against_the_rest(one, names) for one in (current, reference))
+    if min(one.n for many in (now, before) for one in many.values()) < minimum:
+        return f"at least {minimum} rows are needed on both sides, for each class", {}, None
+    if sum(one.positives.sum() > 0 for one in before.values()) < 2:
+        return "the outcomes of the reference hold one class only", {}, None
+    curves = fitted(now, before)
+    outside = max(one.curve.outside(one.current.score, one.current.rows) for one in curves.values())
+    if outside > inputs.param("max_outside"):
+        return "too many scores of a class lie outside the range of the reference's", {}, outside
+    return "", estimate_classes(curves), outside
+
+
+def _estimated(inputs: Inputs, current: CountTable, reference: CountTable) -> _Estimate:
+    """An estimate from one score: of the positive outcome, or of the predicted class."""
     if "score" not in reference.keys or "prediction" not in reference.keys:
         return "the reference declares no scores or no predictions", {}, None
     multiclass = inputs.model.kind is ModelKind.MULTICLASS

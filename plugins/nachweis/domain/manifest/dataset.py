@@ -255,6 +255,8 @@ class DataSet(Manifest):
     time: TimeColumn | None = None
     fields: dict[FieldRole, ColumnName] = {}
     """Meaning to column name, for example {score: p_buy, prediction: selected}."""
+    class_scores: dict[str, ColumnName] = {}
+    """Class to the column with its score, for models of several classes that log one per class."""
     max_age: Period | None = None
     """How old the newest row may be at the end of a night, for example P1D or P12M."""
     purposes: list[Id] = []
@@ -288,6 +290,7 @@ class DataSet(Manifest):
                 "time.column": self.time.column if self.time else None,
                 "subject_key.column": self.subject_key.column if self.subject_key else None,
                 **{f"fields.{role.value}": column for role, column in self.fields.items()},
+                **{f"class_scores.{name}": column for name, column in self.class_scores.items()},
                 **{f"columns.{c.name}.known_at": c.known_at for c in self.columns},
                 **self._released(),
             }
