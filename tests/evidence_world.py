@@ -16,6 +16,7 @@ from nachweis import registry
 from nachweis.domain.canonical import canonical_bytes, digest_bytes
 from nachweis.pipeline.findings import acknowledge, findings_of
 from nachweis.pipeline.keys import rotate
+from nachweis.pipeline.removal import withdraw
 from nachweis.settings import Settings
 from nachweis.storage import layout
 from nachweis.storage.documents import lock_for
@@ -24,7 +25,6 @@ from nachweis.storage.entries import (
     LedgerEntry,
     Predicate,
     ReferencePredicate,
-    RemovalPredicate,
     build_payload,
     parse_payload,
 )
@@ -52,6 +52,7 @@ class EvidenceWorld:
     new: Settings
     withdrawn: str
     objects: Mapping[str, bytes]
+    repeated: tuple[str, ...] = ()
 
     @property
     def first_key(self) -> str:
@@ -100,29 +101,23 @@ def _build(here: Place) -> EvidenceWorld:
         ),
     )
     bundle = here.statement(FIRST).evidence["data_set/training"]
-    ledger.append(
-        EntryKind.WITHDRAWAL,
-        {layout.evidence(bundle): bundle},
-        RemovalPredicate(incident="drill-1"),
-    )
+    repeated = withdraw(here.settings, [bundle], "drill-1").repeated
     path = generate_key(here.settings.state / "keys" / "second.pem")
     new = here.settings.model_copy(update={"signer": f"file2:{path}"})
     rotate(here.settings, new)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NACHWEIS_SIGNER", f"file2:{path}")
         here.run(SECOND)
-    return EvidenceWorld(
-        here, here.settings, new, layout.evidence(bundle), copy_of(here, layout.evidence(bundle))
-    )
+    return EvidenceWorld(here, here.settings, new, layout.evidence(bundle), copy_of(here), repeated)
 
 
-def copy_of(here: Place, *without: str) -> dict[str, bytes]:
+def copy_of(here: Place) -> dict[str, bytes]:
     """Every object of records, anchor and narratives, as stored."""
     found = {}
     for bucket in ("records", "anchor", "narratives"):
         store = open_store(here.settings, bucket)  # type: ignore[arg-type]
         for stored in store.list(""):
-            if not stored.key.startswith(layout.SELF_TEST) and stored.key not in without:
+            if not stored.key.startswith(layout.SELF_TEST):
                 found[stored.key] = store.get(stored.key)
     return found
 

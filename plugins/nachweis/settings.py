@@ -64,6 +64,17 @@ class Settings(BaseSettings):
         description="key id of the anchor bucket's own writer; required in production",
     )
     anchor_secret_key: SecretStr | None = Field(default=None, description="its secret")
+    disposer_access_key: str | None = Field(
+        default=None,
+        description="key id of who removes withdrawn or expired objects; set it for that call only",
+    )
+    disposer_secret_key: SecretStr | None = Field(default=None, description="its secret")
+    disposer_principal: str | None = Field(
+        default=None,
+        pattern=r"^(arn:[A-Za-z0-9_:/+=,.@-]{1,200}|[A-Za-z0-9_+=,.@-]{1,64})$",
+        description="ARN of the role, or name of the user, that the records bucket's denial of "
+        "deletion exempts",
+    )
     data_access_key: str | None = Field(
         default=None, description="key id for reading data sets in S3; empty = the writer's"
     )

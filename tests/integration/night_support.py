@@ -25,7 +25,7 @@ from nachweis.pipeline.findings import findings_of
 from nachweis.pipeline.summary import NightSummary
 from nachweis.pipeline.verification import Verification, verify_all
 from nachweis.settings import PACKAGE_ROOT, Settings
-from nachweis.storage import embedded, s3
+from nachweis.storage import embedded, embedded_keys, s3
 from nachweis.storage.bootstrap import bootstrap
 from nachweis.storage.embedded import EmbeddedStore
 from nachweis.storage.s3_client import StoreAccess
@@ -154,6 +154,9 @@ def place(
         s3_secret_key=keys.writer.secret,
         anchor_access_key=keys.anchor.key,
         anchor_secret_key=keys.anchor.secret,
+        disposer_access_key=keys.disposer.key if keys.disposer else None,
+        disposer_secret_key=keys.disposer.secret if keys.disposer else None,
+        disposer_principal=embedded_keys.DISPOSER,
         **{
             f"bucket_{role}": f"nachweis-{role}-{mark}"
             for role in ("records", "narratives", "site", "anchor")

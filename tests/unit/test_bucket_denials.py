@@ -162,3 +162,14 @@ def test_a_setting_behind_wrong_credentials_is_unknown_for_that_reason(code: str
     status, found = answer(refusing("AccessDenied"), lambda _: ("in order", "yes"))
     assert status == "unknown"
     assert "nachweis iam auditor" in remedy_of_refusal(found)
+
+
+@pytest.mark.parametrize("principal", ["arn:aws:iam::123456789012:role/disposer", "disposer"])
+def test_only_the_disposer_that_the_settings_name_may_be_exempt(principal: str) -> None:
+    own = json.loads(json.dumps(bucket_policy("data", locked=True, tls=True, exempt=principal)))
+    assert removals_not_denied(own, "data", principal) == []
+    for other in (None, "somebody", "arn:aws:iam::123456789012:role/writer"):
+        assert removals_not_denied(own, "data", other) == ["s3:DeleteObjectVersion"]
+    hiding = own["Statement"][0]
+    assert hiding["Action"] == ["s3:DeleteBucket", "s3:DeleteObject"]
+    assert "Condition" not in hiding, "nobody hides an object, the disposer neither"

@@ -148,6 +148,7 @@ class SiteData:
         approvals: ``record/id`` or ``dossier/id`` to the approval of its newest version today.
         approval_events: The same to all events of all versions, oldest first.
         roles: Role id to its title, per language.
+        removed: Keys of documents that were withdrawn or disposed of.
     """
 
     organisation: Mapping[str, Any]
@@ -164,4 +165,5 @@ class SiteData:
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     approval_events: Mapping[str, tuple[SignedEvent, ...]] = field(default_factory=dict)
     roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
     behind: Mapping[str, Behind] = field(default_factory=dict)

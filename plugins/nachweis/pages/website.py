@@ -105,6 +105,8 @@ def _shared_by_pages(data: SiteData, templates: Path) -> str:
             "checks": {key: check.question for key, check in data.checks.items()},
             "languages": data.languages,
             "store": [data.store, data.write_protection],
+            # A page may have shown what was withdrawn since.
+            "removed": data.removed,
         }
     )
 

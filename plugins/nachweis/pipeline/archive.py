@@ -230,15 +230,21 @@ class Archive:
 
     # ------------------------------------------------------------------------ documents
 
-    def content(self, key: str, digest: str) -> bytes:
+    def content(self, key: str, digest: str, *, even_removed: bool = False) -> bytes:
         """The bytes of a signed document, as they were signed.
+
+        Args:
+            key: Object key.
+            digest: SHA-256 that is signed for it.
+            even_removed: Also if the ledger says that it was removed, while the store has to keep
+                it; for deciding about it, never for showing it.
 
         Raises:
             RemovedError: If it was withdrawn or disposed of; a copy in the cache goes too.
             IntegrityError: If it is missing or another one.
         """
         path = self.cache / "objects" / digest[:2] / digest
-        if key in self.removed:
+        if key in self.removed and not even_removed:
             path.unlink(missing_ok=True)
             entry = self.removed[key]
             withdrawn = entry.kind is EntryKind.WITHDRAWAL
@@ -255,7 +261,8 @@ class Archive:
                 raise IntegrityError("a signed document is missing", where=key) from error
             if digest_bytes(content) != digest:
                 raise IntegrityError("a document differs from its signed digest", where=key)
-            keep_cached(path, content)
+            if key not in self.removed:
+                keep_cached(path, content)
         return content
 
     def _document(self, key: str, digest: str, kind: type[D]) -> D:

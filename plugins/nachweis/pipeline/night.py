@@ -271,10 +271,14 @@ def run_subject(
     else:
         found = evidence.digest()
         store_key = layout.evidence(found)
-        write_document(
-            context.records, store_key, evidence.canonical(), lock=context.lock(store_key)
-        )
-        result["evidence"] = found
+        if store_key in past.removed:
+            # The same inputs would bring back what was removed because of what it held.
+            result["failed"] = "exactly this evidence was withdrawn; change what it was made from"
+        else:
+            write_document(
+                context.records, store_key, evidence.canonical(), lock=context.lock(store_key)
+            )
+            result["evidence"] = found
     result["seconds"] = round(time.monotonic() - started, 2)
     return result
 

@@ -147,14 +147,17 @@ class _Packing:
         """Refuse where statements and entries would show what was done for other clients."""
         records: dict[tuple[str, str], Record] = {}
         known: set[str] = set()
+        gone: set[str] = set()
         for attempt in self.archive.every_attempt:
             for version in self.archive.statement(attempt).versions:
                 if version.kind == "record":
                     known.add(version.id)
                     if attempt.sequence >= first and (version.key, version.digest) not in records:
-                        records[version.key, version.digest] = self.archive.record(
-                            version.key, version.digest
-                        )
+                        record = self._whatever_became_of(version.key, version.digest)
+                        if record is None:
+                            gone.add(version.id)
+                        else:
+                            records[version.key, version.digest] = record
         if self.activity not in known:
             raise NachweisError(
                 "no record of this activity was signed",
@@ -167,13 +170,26 @@ class _Packing:
             clients[record.id] |= _clients(record)
         own = clients.get(self.activity, set())
         everybody = set[str]().union(*clients.values())
-        if len(own) > 1 or everybody - own:
+        # Of an activity whose record is gone nobody can tell for whom it was.
+        unknown = gone - set(clients) - {self.activity}
+        if len(own) > 1 or everybody - own or (unknown and everybody):
             raise NachweisError(
                 "the pack would show digests of what was done for other clients",
                 where=self.activity,
                 remedy="sign what you do for each client with a store and key of its own: the "
                 "ledger links everything that it holds",
             )
+
+    def _whatever_became_of(self, key: str, digest: str) -> Record | None:
+        """A record, also a withdrawn one that the store has to keep; None if it is gone."""
+        try:
+            return Record.model_validate(
+                parse(self.archive.content(key, digest, even_removed=True))
+            )
+        except IntegrityError:
+            if key in self.archive.removed:
+                return None
+            raise
 
     # -------------------------------------------------------------------------- the ledger
 
@@ -234,7 +250,8 @@ class _Packing:
         digest = statement.assessments.get(subject)
         if digest is None:
             return None
-        self._add(layout.assessment(attempt.night, attempt.attempt, digest), digest)
+        if self._add(layout.assessment(attempt.night, attempt.attempt, digest), digest) is None:
+            return None  # what it cited can no longer be read from it
         assessment = self.archive.assessment(attempt, digest)
         cited = [ref for verdict in assessment.verdicts for ref in verdict.evidence]
         cited += [view.evidence for view in assessment.findings]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nachweis.domain.errors import NachweisError, suggestion
+from nachweis.domain.errors import NachweisError, RemovedError, suggestion
 from nachweis.domain.record import Assessment, Dossier, Record, Statement, VersionRef
 from nachweis.pipeline.archive import Archive, SignedAttempt
 
@@ -128,7 +129,8 @@ def newest_assessment(
     for night in sorted(current, reverse=True):
         digest = archive.statement(current[night]).assessments.get(place)
         if digest is not None:
-            return Assessed(night, digest, archive.assessment(current[night], digest))
+            with contextlib.suppress(RemovedError):
+                return Assessed(night, digest, archive.assessment(current[night], digest))
     return None
 
 

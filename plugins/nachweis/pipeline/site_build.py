@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nachweis import registry
 from nachweis.domain.approval import Approval
-from nachweis.domain.errors import NachweisError
+from nachweis.domain.errors import NachweisError, RemovedError
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import Assessment, VersionRef
 from nachweis.domain.site_data import SignedNight, SiteData, VersionedDossier, VersionedRecord
@@ -25,6 +26,7 @@ from nachweis.pipeline.context import source_digest
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.site_upload import mirror
 from nachweis.settings import Settings
+from nachweis.storage import layout
 from nachweis.storage.documents import DEMONSTRATION_LOCK
 
 if TYPE_CHECKING:
@@ -66,10 +68,13 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
             if item.new:
                 made[(item.kind, item.id, item.version)] = attempt.night
             night = made.get((item.kind, item.id, item.version), attempt.night)
-            _remember(archive, item, night, records, dossiers)
+            with contextlib.suppress(RemovedError):
+                _remember(archive, item, night, records, dossiers)
         if current:
             for place, digest in statement.assessments.items():
-                assessments[(place, attempt.night)] = (attempt, digest)
+                key = layout.assessment(attempt.night, attempt.attempt, digest)
+                if key not in archive.removed:
+                    assessments[(place, attempt.night)] = (attempt, digest)
     organisation = world.organisation
     main = organisation.main_language
     facts = {k: v for k, v in json_of(organisation).items() if k in _PUBLIC_FACTS}
@@ -89,8 +94,13 @@ def collect(archive: Archive, world: World, settings: Settings) -> SiteData:
         organisation=facts,
         languages=(main, *(item for item in organisation.languages if item != main)),
         nights=tuple(sorted(nights, key=lambda n: (n.statement.night, n.sequence), reverse=True)),
-        records={key: tuple(v for _, v in sorted(many.items())) for key, many in records.items()},
-        dossiers={key: tuple(v for _, v in sorted(many.items())) for key, many in dossiers.items()},
+        records={
+            k: tuple(v for _, v in sorted(many.items())) for k, many in records.items() if many
+        },
+        dossiers={
+            k: tuple(v for _, v in sorted(many.items())) for k, many in dossiers.items() if many
+        },
+        removed=tuple(sorted(archive.removed)),
         assessments=_Assessments(archive, assessments),
         checks=check_pages(registry.checks()),
         catalogue=world.controls,
@@ -118,6 +128,7 @@ def _approvals(
         f"{kind}/{key}": approval_on(events, world, (kind, key), max(many), today)
         for kind, documents in versions.items()
         for key, many in documents.items()
+        if many
     }
 
 

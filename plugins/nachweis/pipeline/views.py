@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nachweis.domain.errors import RemovedError
 from nachweis.domain.finding import Finding, worst_first
 from nachweis.domain.manifest import World
 from nachweis.domain.night import Night
@@ -27,12 +28,16 @@ def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[Find
     statement = archive.statement(signed)
     found: dict[str, FindingView] = {}
     for value in statement.assessments.values():
-        for item in archive.assessment(signed, value).findings:
+        try:
+            shown = archive.assessment(signed, value).findings
+        except RemovedError:
+            continue
+        for item in shown:
             found.setdefault(item.finding.key, item)
     unshown = [
         located
         for value in statement.evidence.values()
-        for located in locate(archive.evidence(value).findings, value)
+        for located in locate(_findings(archive, value), value)
         if located.finding.key not in found
     ]
     if unshown:
@@ -49,6 +54,14 @@ def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[Find
     return [found[finding.key] for finding in order]
 
 
+def _findings(archive: Archive, digest: str) -> Sequence[Finding]:
+    """The findings of an evidence bundle; none of one that was withdrawn or disposed of."""
+    try:
+        return archive.evidence(digest).findings
+    except RemovedError:
+        return ()
+
+
 def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> dict[str, str]:
     """First night of the run of open nights that ended the night before, per finding key."""
     since: dict[str, str] = {}
@@ -59,7 +72,7 @@ def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> di
         open_then = {
             finding.key
             for subject in set(running.values()) & set(bundles)
-            for finding in archive.evidence(bundles[subject]).findings
+            for finding in _findings(archive, bundles[subject])
             if finding.is_open
         }
         running = {key: subject for key, subject in running.items() if key in open_then}

@@ -16,6 +16,7 @@ from nachweis.domain.errors import StoreError
 from nachweis.domain.manifest.common import after
 from nachweis.settings import Settings
 from nachweis.storage import embedded
+from nachweis.storage.bucket_denials import exemption
 from nachweis.storage.capabilities import Capabilities, CheckStatus, Guarantee, StoreCheck
 from nachweis.storage.documents import DEMONSTRATION_LOCK, STANDARD_LOCK
 from nachweis.storage.s3 import BucketRole, anchor_access, bucket_name, writer_access
@@ -166,7 +167,12 @@ class _Setup:
                     Bucket=name, ObjectLockConfiguration=_default_lock(self.settings)
                 ),
             )
-        policy = bucket_policy(name, locked=role in LOCKED, tls=speaks_tls(self.settings))
+        policy = bucket_policy(
+            name,
+            locked=role in LOCKED,
+            tls=speaks_tls(self.settings),
+            exempt=self.settings.disposer_principal if role == "records" else None,
+        )
         if policy["Statement"]:
             # Last, because it can take rights away from who sets up the rest.
             self._try(
@@ -228,7 +234,9 @@ def _demand_bucket(s3: S3Client, name: str, region: str, *, locked: bool) -> Non
     Patience().ask(create, f"s3://{name}/")
 
 
-def bucket_policy(name: str, *, locked: bool, tls: bool) -> dict[str, Any]:
+def bucket_policy(
+    name: str, *, locked: bool, tls: bool, exempt: str | None = None
+) -> dict[str, Any]:
     """The policy of a bucket.
 
     Args:
@@ -236,6 +244,8 @@ def bucket_policy(name: str, *, locked: bool, tls: bool) -> dict[str, Any]:
         locked: Whether its versions must stay.
         tls: Whether the endpoint speaks TLS. Over plain HTTP the demand would lock its own owner
             out, so it is made only where it can be met.
+        exempt: The disposer, who may remove versions that no COMPLIANCE lock or hold protects: ARN
+            of a role, or name of a user. Nobody is exempt from the other denials.
 
     Returns:
         The policy document; its list of statements may be empty.
@@ -243,21 +253,26 @@ def bucket_policy(name: str, *, locked: bool, tls: bool) -> dict[str, Any]:
     everything = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
     statements: list[dict[str, Any]] = []
     if locked:
-        statements.append(
-            {
-                "Sid": "KeepVersions",
-                "Effect": "Deny",
-                "Principal": "*",
-                # Without DeleteObject nobody can hide an object behind a delete marker either.
-                "Action": [
-                    "s3:DeleteBucket",
-                    "s3:DeleteObject",
-                    "s3:DeleteObjectVersion",
-                    "s3:BypassGovernanceRetention",
-                ],
-                "Resource": everything,
-            }
-        )
+        # Without DeleteObject nobody can hide an object behind a delete marker either.
+        hiding = ["s3:DeleteBucket", "s3:DeleteObject"]
+        removing = ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
+        keep: dict[str, Any] = {
+            "Sid": "KeepVersions",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": hiding if exempt else hiding + removing,
+            "Resource": everything,
+        }
+        statements.append(keep)
+        if exempt:
+            statements.append(
+                keep
+                | {
+                    "Sid": "OnlyTheDisposerRemoves",
+                    "Action": removing,
+                    "Condition": exemption(exempt),
+                }
+            )
     if tls:
         statements.append(
             {

@@ -34,21 +34,41 @@ def transport_denied(policy: Mapping[str, Any], bucket: str) -> bool:
     return _covers_bucket(resources, bucket) and _covers_objects(resources, bucket)
 
 
-def removals_not_denied(policy: Mapping[str, Any], bucket: str) -> list[str]:
+def exemption(principal: str) -> dict[str, Any]:
+    """The condition under which a denial reaches everybody but one.
+
+    Args:
+        principal: ARN of a role, or name of a user.
+
+    Returns:
+        The condition; it also reaches callers about whom the store knows neither.
+    """
+    name = "aws:PrincipalArn" if principal.startswith("arn:") else "aws:username"
+    return {"StringNotEquals": {name: principal}}
+
+
+def removals_not_denied(
+    policy: Mapping[str, Any], bucket: str, exempt: str | None = None
+) -> list[str]:
     """Actions that remove what is kept and that some may do, as far as the policy says.
 
     Args:
         policy: The bucket's policy document.
         bucket: Its name.
+        exempt: The disposer, to whom alone the removal of versions may be left.
 
     Returns:
         ``s3:DeleteBucket`` and ``s3:DeleteObjectVersion``, if they are not denied to everybody.
     """
     resources: dict[str, list[str]] = {"s3:DeleteBucket": [], "s3:DeleteObjectVersion": []}
     for one in _denials(policy):
-        if one.get("Condition"):
+        condition = one.get("Condition")
+        exempting = exempt is not None and condition == exemption(exempt)
+        if condition and not exempting:
             continue
         for name, many in resources.items():
+            if exempting and name == "s3:DeleteBucket":
+                continue
             if any(_fits(action.lower(), name.lower()) for action in _listed(one.get("Action"))):
                 many += _listed(one.get("Resource"))
     covered = {

@@ -159,9 +159,10 @@ class _Bucket:
             return found
 
         def deletion(answer: Any) -> tuple[Status, str]:
-            lacking = removals_not_denied(policy_of(answer), self.name)
+            lacking = removals_not_denied(policy_of(answer), self.name, exempt)
             return ("missing", f"{', '.join(lacking)} not denied") if lacking else (
-                "in order", "denied to everybody")  # fmt: skip
+                "in order", "denied to everybody" + (" but the disposer" if exempt else "")
+            )  # fmt: skip
 
         def transport(answer: Any) -> tuple[Status, str]:
             if transport_denied(policy_of(answer), self.name):
@@ -173,7 +174,9 @@ class _Bucket:
             return "missing", "plain HTTP is not denied"
 
         tls = speaks_tls(self.settings)
-        wanted = json.dumps(bucket_policy(self.name, locked=self.locked, tls=tls))
+        own = self.name == self.settings.bucket_records
+        exempt = self.settings.disposer_principal if own else None
+        wanted = json.dumps(bucket_policy(self.name, locked=self.locked, tls=tls, exempt=exempt))
         remedy = f"put-bucket-policy --policy '{wanted}'"
         if self.locked:
             self._look(

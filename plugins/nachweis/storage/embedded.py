@@ -71,7 +71,7 @@ def start(settings: Settings) -> EmbeddedStore:
     """
     place = _place(settings)
     with embedded_process.only_one(place):
-        keys = embedded_keys.load(place, data_exists=(place / "data").exists())
+        keys = embedded_keys.load(place, data_exists=(place / "data").exists(), complete=True)
         allowed = embedded_keys.allow_buckets(place, keys, settings)
         running = _running(settings)
         if running is not None and allowed:
@@ -142,6 +142,7 @@ def resolve(settings: Settings) -> Settings:
         )
     store = start(settings)
     keys = store.keys
+    removes = keys.disposer
     return settings.model_copy(
         update={
             "s3_endpoint": store.endpoint,
@@ -149,6 +150,9 @@ def resolve(settings: Settings) -> Settings:
             "s3_secret_key": SecretStr(keys.writer.secret),
             "anchor_access_key": keys.anchor.key,
             "anchor_secret_key": SecretStr(keys.anchor.secret),
+            "disposer_access_key": removes.key if removes else None,
+            "disposer_secret_key": SecretStr(removes.secret) if removes else None,
+            "disposer_principal": embedded_keys.DISPOSER,
             "data_access_key": settings.data_access_key or keys.reader.key,
             "data_secret_key": settings.data_secret_key or SecretStr(keys.reader.secret),
         }
@@ -168,7 +172,8 @@ def environment(settings: Settings) -> dict[str, str]:
     resolved = resolve(settings)
     for name in Settings.model_fields:
         value = getattr(resolved, name)
-        if value is not None:
+        # Whoever removes sets these for the one call; no night, and nothing that it starts, may.
+        if value is not None and name not in {"disposer_access_key", "disposer_secret_key"}:
             variables[f"NACHWEIS_{name.upper()}"] = _text(value)
     return variables
 

@@ -34,6 +34,19 @@ _READ = (
     "s3:ListBucketVersions",
     "s3:GetBucketVersioning",
 )
+_REMOVE = (
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:GetObjectRetention",
+    "s3:GetObjectLegalHold",
+    "s3:PutObjectLegalHold",
+    "s3:ListBucket",
+    "s3:ListBucketVersions",
+    "s3:DeleteObjectVersion",
+    "s3:BypassGovernanceRetention",
+)
+DISPOSER = "disposer"
+"""Name of the identity that the bucket's denial of deletion exempts."""
 
 
 class Identity(BaseModel):
@@ -54,6 +67,8 @@ class Keys(BaseModel):
     writer: Identity
     reader: Identity
     anchor: Identity
+    disposer: Identity | None = None
+    """Absent in stores of the first release until they are started again."""
     encryption_key: str = Field(repr=False)
     filer_signing_key: str = Field(repr=False)
     filer_reading_key: str = Field(repr=False)
@@ -69,12 +84,13 @@ class Keys(BaseModel):
         }
 
 
-def load(place: Path, *, data_exists: bool = True) -> Keys:
+def load(place: Path, *, data_exists: bool = True, complete: bool = False) -> Keys:
     """Read the store's keys, or generate them for a store without data.
 
     Args:
         place: The store's folder.
         data_exists: Whether the store holds data, which new keys could not decrypt.
+        complete: Add an identity that an older release did not know; only one process may.
 
     Returns:
         The keys.
@@ -84,7 +100,11 @@ def load(place: Path, *, data_exists: bool = True) -> Keys:
     """
     path = place / "keys.json"
     try:
-        return Keys.model_validate_json(path.read_bytes())
+        keys = Keys.model_validate_json(path.read_bytes())
+        if keys.disposer is None and complete:
+            keys = keys.model_copy(update={"disposer": _identity("DISPOSE")})
+            _write(path, keys.model_dump_json())
+        return keys
     except FileNotFoundError as error:
         if data_exists:
             raise StoreError(
@@ -103,6 +123,7 @@ def load(place: Path, *, data_exists: bool = True) -> Keys:
         writer=_identity("WRITE"),
         reader=_identity("READ"),
         anchor=_identity("ANCHOR"),
+        disposer=_identity("DISPOSE"),
         encryption_key=secrets.token_hex(32),
         filer_signing_key=secrets.token_hex(32),
         filer_reading_key=secrets.token_hex(32),
@@ -135,7 +156,7 @@ def allow_buckets(place: Path, keys: Keys, settings: Settings) -> bool:
     granted: dict[str, list[str]] = {role: [] for role in roles}
     if path.exists():
         granted |= json.loads(path.read_text())
-    known = identities_file(place).exists()
+    known = identities_file(place).exists() and _knows_disposer(place)
     for role in roles:
         name: str = getattr(settings, f"bucket_{role}")
         if not any(fnmatch.fnmatchcase(name, p) for g in granted[role] for p in (g, f"{g}-*")):
@@ -145,6 +166,11 @@ def allow_buckets(place: Path, keys: Keys, settings: Settings) -> bool:
         _write(path, json.dumps(granted))
         _write(identities_file(place), json.dumps(_identities(keys, granted)))
     return known
+
+
+def _knows_disposer(place: Path) -> bool:
+    identities = json.loads(identities_file(place).read_text())["identities"]
+    return any(one["name"] == DISPOSER for one in identities)
 
 
 def _identities(keys: Keys, granted: dict[str, list[str]]) -> dict[str, Any]:
@@ -158,6 +184,12 @@ def _identities(keys: Keys, granted: dict[str, list[str]]) -> dict[str, Any]:
             ),
         ],
         "anchor": [_statement("Allow", _WRITE, anchor)],
+        DISPOSER: [
+            _statement("Allow", _REMOVE, records),
+            # Who removes must not be able to write something else in its place.
+            _statement("Deny", ("s3:PutObject",), records + narratives),
+            _statement("Deny", ("s3:*",), anchor),
+        ],
         "reader": [
             _statement("Allow", _READ, ["arn:aws:s3:::*"]),
             # Texts that people wrote are no data set.
@@ -165,10 +197,12 @@ def _identities(keys: Keys, granted: dict[str, list[str]]) -> dict[str, Any]:
         ],
     }
     named = {"writer": keys.writer, "anchor": keys.anchor, "reader": keys.reader}
+    if keys.disposer is not None:
+        named[DISPOSER] = keys.disposer
     return {
         "identities": [
             _described("administrator", keys.administrator) | {"actions": ["Admin"]},
-            *(_described(name, named[name]) | {"policyNames": [name]} for name in policies),
+            *(_described(name, named[name]) | {"policyNames": [name]} for name in named),
         ],
         "policies": [
             {

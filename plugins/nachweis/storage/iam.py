@@ -105,7 +105,7 @@ def _disposer(s: Settings) -> Sequence[Policy]:
         _allow("SeeVersions", (*_READ, *_VERSIONS, "s3:GetObjectLegalHold"), s.bucket_records),
         _allow(
             "RemoveVersions",
-            ("s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"),
+            ("s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"),
             s.bucket_records,
         ),
         _allow("EraseTexts", ("s3:ListBucket", "s3:DeleteObject"), s.bucket_narratives),

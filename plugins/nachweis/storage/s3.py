@@ -91,6 +91,26 @@ def anchor_access(settings: Settings) -> StoreAccess:
     return _access(settings, "anchor" if named else "s3")
 
 
+def disposer_access(settings: Settings) -> StoreAccess | None:
+    """The identity that removes what was withdrawn or may go; None if it is not given here.
+
+    Args:
+        settings: Resolved settings.
+
+    Raises:
+        SettingsError: If half of the credential is missing, or in production if it is the writer's.
+    """
+    if not (settings.disposer_access_key or settings.disposer_secret_key):
+        return None
+    if settings.mode == "production" and settings.disposer_access_key == settings.s3_access_key:
+        raise SettingsError(
+            "the disposer needs credentials of its own: who writes evidence must not remove it",
+            where="NACHWEIS_DISPOSER_ACCESS_KEY",
+            remedy="give another identity the policy of `nachweis iam disposer`",
+        )
+    return _access(settings, "disposer")
+
+
 def data_reader_access(settings: Settings) -> StoreAccess:
     """The identity that reads data sets, for asking their buckets about themselves."""
     return _data(settings)
@@ -196,7 +216,9 @@ def _data(settings: Settings) -> StoreAccess:
     return _access(resolved, "data" if resolved.data_access_key else "s3")
 
 
-def _access(settings: Settings, identity: Literal["s3", "anchor", "data"]) -> StoreAccess:
+def _access(
+    settings: Settings, identity: Literal["s3", "anchor", "data", "disposer"]
+) -> StoreAccess:
     key: str | None = getattr(settings, f"{identity}_access_key")
     secret: SecretStr | None = getattr(settings, f"{identity}_secret_key")
     if (key is None) != (secret is None):
