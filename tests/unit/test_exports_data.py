@@ -81,7 +81,9 @@ def test_csv_has_every_field_of_every_activity_once() -> None:
         for section in version.document[part]
         for field in section["fields"]
     ]
-    assert [(row["document"], row["field"]) for row in rows] == declared
+    found = [(row["document"], row["field"]) for row in rows]
+    assert [one for one in found if not one[1].startswith("about/")] == declared
+    assert len(found) == len(declared) + 2 * len(source.versions)
     assert source.words.unknown == set()
     by_field = {(row["document"], row["field"]): row for row in rows}
     period = by_field["record/direct-marketing", "retention/campaign-logs-6-months"]

@@ -78,7 +78,7 @@ def test_csv_holds_no_formula_and_no_hidden_character(world: Exports) -> None:
         made = _render("csv", source)
         assert made is not None
         rows = list(csv.reader(io.StringIO(made.decode("utf-8-sig"), newline="")))
-        assert {len(row) for row in rows} == {10}
+        assert {len(row) for row in rows} == {11}
         seen = 0
         for cell in (cell for row in rows for cell in row):
             assert not cell.lstrip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -95,7 +95,9 @@ class Comparison:
         lines = [
             f"{'/'.join(self.target)}: version {old} to version {new}",
             f"from   {described(self.old)}",
+            f"       SHA-256 {self.old.reference.digest}",
             f"to     {described(self.new)}",
+            f"       SHA-256 {self.new.reference.digest}",
         ]
         if not self.changes:
             lines.append("No field differs.")
@@ -106,7 +108,13 @@ class Comparison:
             if item.after:
                 lines.append(f"  after   {_indented(item.after)}")
             lines.append(f"  source  {described(item.source)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, "", SHOWS])
+
+
+SHOWS = (
+    "Shows what was declared in each version, not whether it was true. To verify: nachweis verify"
+)
+"""What stands at the end of an answer for a person."""
 
 
 def compare(

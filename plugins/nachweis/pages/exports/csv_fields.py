@@ -16,10 +16,11 @@ from nachweis.pages.exports._values import field_text, resolved
 from nachweis.pages.render import harmless
 
 COLUMNS = (
-    "document", "title", "version", "digest", "required_by_law", "section", "field", "label",
-    "value", "origin",
+    "document", "title", "version", "night", "digest", "required_by_law", "section", "field",
+    "label", "value", "origin",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+VERIFY = "nachweis verify"
 _SEPARATORS = frozenset(";,\t\r\n")
 _BETWEEN = re.compile(r'[;,\s"]+')
 """What can stand between the end of one cell and the text of the next, wherever lines are split."""
@@ -48,6 +49,7 @@ def _render(source: Source) -> bytes:
             f"{document['kind']}/{version.id}",
             words.text(document["title"]),
             str(version.version),
+            version.night,
             version.digest,
         )
         for part, section, field in fields(document):
@@ -60,6 +62,10 @@ def _render(source: Source) -> bytes:
                 field_text(field, words),
                 str(field.get("origin", "")),
             )
+            writer.writerow([inert(cell) for cell in row])
+        for key, said in (("shows", words.label("export.shows_text")), ("verify", VERIFY)):
+            label = words.label(f"export.{key}")
+            row = (*lead, "no", words.label("export.about"), f"about/{key}", label, said, "")
             writer.writerow([inert(cell) for cell in row])
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from nachweis.domain.record import Dossier, Record
 from nachweis.domain.site_data import Behind
-from nachweis.pages.documents import field_labels
+from nachweis.pages.documents import OBSERVED
 from nachweis.pages.evidence_report import EvidenceReport
-from nachweis.pages.exports._model import Format, Source
+from nachweis.pages.exports._model import Format, Source, fields
 from nachweis.pages.exports._report import assessment_of, html
 from nachweis.pages.report import Block
 
@@ -16,8 +15,8 @@ SHOWS = ("report.shows_text",)
 def blocks(source: Source) -> list[Block]:
     """What the report says about the only version of a source."""
     document = source.only.document
-    kind = Dossier if document["kind"] == "dossier" else Record
-    labels = {**field_labels(kind.model_validate(document)), "approval": "meta.next_review"}
+    own = {str(item["id"]): str(item["label"]) for _, _, item in fields(document)}
+    labels = {**OBSERVED, "approval": "meta.next_review", **own}
     assessment = assessment_of(source.only)
     behind = source.behind or Behind()
     return EvidenceReport(document, assessment, labels, source.words, behind).all()
