@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from nachweis.checks.drift._columns import Compared, scope, too_few_rows
 from nachweis.checks.drift._nights import history_request, persistence
+from nachweis.checks.drift._seasons import SEASON, Season, season
+from nachweis.checks.drift._seasons import requests as season_requests
+from nachweis.checks.drift._seasons import wanted as by_year
 from nachweis.domain.check import Check, Inputs, Param
 from nachweis.domain.errors import CheckDefinitionError, UndefinedError
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, Threshold
@@ -48,9 +51,12 @@ def _threshold_param(kind: str) -> Param:
     )
 
 
-PARAMS = tuple(make(kind) for kind in ("numeric", "categorical") for make in (
-    _method_param, _threshold_param
-))  # fmt: skip
+PARAMS = (
+    *(make(kind) for kind in ("numeric", "categorical") for make in (
+        _method_param, _threshold_param
+    )),
+    SEASON,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Comparison:
         reason: Why there is no result.
         adjusted: The p-value after correction for all columns of the family.
         kind: ``numeric`` or ``categorical``; names the parameters that hold for the column.
+        season: The same weeks of last year, where they are wanted.
     """
 
     column: str
@@ -72,9 +79,20 @@ class Comparison:
     reason: str = ""
     adjusted: float | None = None
     kind: str = "numeric"
+    season: Season | None = None
+
+    @property
+    def seasonal(self) -> bool:
+        """Whether the column differs from the reference, but not from last year's weeks."""
+        return self.apart and self.season is not None and self.season.same
 
     @property
     def differs(self) -> bool:
+        """Whether the column differs, and not as it did at this time last year."""
+        return self.apart and not self.seasonal
+
+    @property
+    def apart(self) -> bool:
         """The method's rule, applied to the corrected number."""
         if self.result is None:
             return False
@@ -99,6 +117,7 @@ def requests(inputs: Inputs, columns: Sequence[Compared]) -> Iterator[Request]:
             )
     for column in columns:
         yield from column.requests(inputs)
+    yield from season_requests(inputs, columns)
     role = columns[0].role if columns else "scoring_log"
     yield history_request(inputs.source(role, "current"))
 
@@ -140,7 +159,8 @@ def _compare(inputs: Inputs, column: Compared, seen: Observations, too_few: str)
         return Comparison(column.name, reason=undefined.what)
     if too_few:
         rows = replace(rows, enough=False, reason=too_few)
-    return Comparison(column.name, result, rows, kind=reference.kind)
+    earlier = season(inputs, column, current, seen, wanted, limit) if by_year(inputs) else None
+    return Comparison(column.name, result, rows, kind=reference.kind, season=earlier)
 
 
 def _corrected(compared: Sequence[Comparison]) -> list[Comparison]:
@@ -186,7 +206,9 @@ def _finding(
         )
     nights = persistence(inputs, one.column, one.differs, history)
     failed = one.differs and nights.reached
-    if not one.differs:
+    if one.seasonal:
+        explanation = "Differs from the reference, but not from the same weeks of last year."
+    elif not one.differs:
         explanation = _no_difference(one.result)
     elif failed:
         explanation = f"Differs from the reference on {nights.words}."
@@ -198,7 +220,7 @@ def _finding(
         explanation,
         measurements=[*measured, *nights.measurements(one.differs)],
         column=one.column,
-        severity=Severity.INFO if one.differs and not failed else None,
+        severity=Severity.INFO if one.apart and not failed else None,
         scope=looked_at,
     )
 
@@ -240,6 +262,10 @@ def _measurements(inputs: Inputs, one: Comparison, result: DriftResult) -> list[
                 recipe="Benjamini-Hochberg over the columns of this model that were tested tonight",
             )
         )
+    if one.season is not None:
+        held = one.season.result
+        limit = threshold if held is not None and held.method == result.method else None
+        measured += one.season.measurements(limit)
     if one.rows is not None and one.rows.smallest_detectable is not None:
         measured.append(
             Measurement(

@@ -67,6 +67,25 @@ def tables(
     }
 
 
+def with_last_year(
+    made: Mapping[str, ExampleTable], earlier: Mapping[str, Sequence[Any]]
+) -> dict[str, ExampleTable]:
+    """The same tables, with further rows in the scoring log from 52 weeks before.
+
+    Args:
+        made: What :func:`tables` returned.
+        earlier: Columns of last year's rows.
+
+    Returns:
+        The tables.
+    """
+    log = made["scoring_log"]
+    n = len(next(iter(earlier.values())))
+    then = {**earlier, "at": [NOON - dt.timedelta(weeks=52)] * n}
+    rows = {name: [*values, *then[name]] for name, values in log.rows.items()}
+    return {**made, "scoring_log": ExampleTable(log.role, rows, log.declare)}
+
+
 def differed(column: str | None) -> tuple[PastFinding, ...]:
     """History: the column differed on the night before."""
     return (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nachweis.checks.drift._columns import features
 from nachweis.checks.drift._distribution import PARAMS, findings, requests
-from nachweis.checks.drift._examples import differed, normal, tables
+from nachweis.checks.drift._examples import differed, normal, tables, with_last_year
 from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs
 from nachweis.domain.finding import Finding, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import ModelKind
@@ -29,8 +29,9 @@ class FeatureDistributionStable(Check):
         column fails if the corrected rule is met, there are enough rows (the model's ``min_rows``,
         and so many that chance alone stays below the limit in resamples of the reference, unless
         the distance exceeds the limit by more than chance), and the difference is persistent
-        (policy: default 2 of 3 judged nights). Undefined without values on either side. The
-        library's own verdict is always reported as ``drifted``.
+        (policy: default 2 of 3 judged nights). With ``season: year`` a column that looks as it did
+        in the same weeks of last year does not fail, where the data reach back. Undefined without
+        values on either side. The library's own verdict is always reported as ``drifted``.
     Leaves out: Nulls, infinities and new categories, which are measured by
         missing_share_stable. Dates, nested values and free text. Changes in how features depend
         on each other. Windows that were widened overlap, so their nights are not independent.
@@ -66,6 +67,27 @@ class FeatureDistributionStable(Check):
             Outcome.FAIL,
             tables({"income": normal(1500, 0.0, seed=4)}, {"income": normal(1500, 1.5, seed=5)}),
             history=differed("income"),
+        ),
+        Example(
+            "shifted on two nights, but as in the same week of last year",
+            Outcome.PASS,
+            with_last_year(tables(_REFERENCE, _SHIFTED), {"income": normal(600, 1.5, seed=6)}),
+            history=differed("income"),
+            params={"season": "year"},
+        ),
+        Example(
+            "shifted on two nights, last year looked as the reference",
+            Outcome.FAIL,
+            with_last_year(tables(_REFERENCE, _SHIFTED), {"income": normal(600, 0.0, seed=6)}),
+            history=differed("income"),
+            params={"season": "year"},
+        ),
+        Example(
+            "shifted on two nights, the data do not reach back a year",
+            Outcome.FAIL,
+            tables(_REFERENCE, _SHIFTED),
+            history=differed("income"),
+            params={"season": "year"},
         ),
         Example(
             "ten rows",
