@@ -109,6 +109,38 @@ def test_a_page_of_an_interrupted_run_tells_what_was_run_so_far(tmp_path: Path) 
     assert (tmp_path / "p").read_text(encoding="utf-8") == page(results)
 
 
+def test_a_page_of_two_runs_names_the_commit_of_each(tmp_path: Path) -> None:
+    made = DEFECTS[0]
+    name = f"{made.check}/{made.words(made.strengths[2])}/3"
+    before, now = State(tmp_path / "before.json"), State(tmp_path / "now.json")
+    before.put(name, "fail")
+    before.put("measured/planted", ["aaaaaaa"])
+    before.put("clean/1/20", {"nights": 20, "alarms": 3})
+    now.put("clean/9/20", {"nights": 20, "alarms": 0})
+    now.put("measured/clean", ["bbbbbbb"])
+    page_of = tmp_path / "page"
+
+    asked = ["--page", "--state", str(tmp_path / "now.json")]
+    assert main([*asked, "--planted", str(tmp_path / "before.json"), "--out", str(page_of)]) == 0
+
+    text = page_of.read_text(encoding="utf-8")
+    assert (
+        "Measured: planted defects at commit `aaaaaaa`; clean nights at commit `bbbbbbb`." in text
+    )
+    assert "1 of 1, 95 % interval" in text
+    assert "- 20 model-nights, 0 with a failure or a crash" in text
+
+
+def test_a_run_keeps_the_commit_it_measures(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.json")
+    state.measuring("clean")
+    state.measuring("clean")
+    kept = State(tmp_path / "state.json").commits
+    assert kept == state.commits
+    # A released archive is no working copy; there, nothing is kept.
+    assert all(len(commits) == 1 and len(commits[0]) >= 7 for commits in kept.values())
+
+
 def test_a_smaller_run_says_so() -> None:
     results = Results({(DEFECTS[0], DEFECTS[0].strengths[-1]): [Outcome.FAIL, Outcome.PASS]})
     results.clean.nights = 40

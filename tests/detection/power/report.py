@@ -29,12 +29,14 @@ class Results:
         real: The same for defects planted in real data.
         clean: What clean nights came to.
         fresh: Of them, those of draws that no rule was mended on.
+        commits: ``planted`` and ``clean`` to the commits at which they were measured.
     """
 
     seen: dict[tuple[Defect, float], list[Outcome | None]] = field(default_factory=dict)
     real: dict[tuple[Defect, float], list[Outcome | None]] = field(default_factory=dict)
     clean: CleanNights = field(default_factory=CleanNights)
     fresh: CleanNights = field(default_factory=CleanNights)
+    commits: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def outcomes(self, defect: Defect, strength: float) -> list[Outcome | None]:
         """Outcomes of the check per seed."""
@@ -86,6 +88,7 @@ def _head(results: Results) -> str:
             f"{REFERENCE_ROWS:,} rows, the training set {TRAINING_ROWS:,}. Limits are the defaults "
             "of the checks and the demo's policy."
         ),
+        *_measured_at(results),
     ]
     short = []
     if seeds < PROMISED_SEEDS:
@@ -98,6 +101,17 @@ def _head(results: Results) -> str:
     if short:
         parts.append(f"**This run was smaller than intended: {' and '.join(short)}.**")
     return "\n\n".join(parts)
+
+
+def _measured_at(results: Results) -> list[str]:
+    """Which code was measured; parts of a page may be of several runs."""
+    names = {"planted": "planted defects", "clean": "clean nights"}
+    told = [
+        f"{names[part]} at commit {', '.join(f'`{commit}`' for commit in commits)}"
+        for part, commits in results.commits.items()
+        if commits
+    ]
+    return [_text(f"Measured: {'; '.join(told)}.")] if told else []
 
 
 def _promises(results: Results) -> str:

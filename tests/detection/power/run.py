@@ -1,16 +1,20 @@
 """Measure detection and false alarms, and write docs/detection.md.
 
 Run ``python -m tests.detection.power.run [--seeds 20] [--nights 2000]``. With ``--state FILE`` a
-run that was interrupted goes on where it stopped; the file belongs to one state of the code.
+run that was interrupted goes on where it stopped. The file belongs to one state of the code: its
+commit is kept with the counts and stands on the page. ``--page --planted FILE`` takes the planted
+defects from another run, whose commit is then named beside that of the clean nights.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +39,8 @@ from tests.detection.power.real import NOTHING, REAL_DEFECTS, RealBase, present,
 from tests.detection.power.report import PROMISED_NIGHTS, PROMISED_SEEDS, Results, page
 
 PAGE = PACKAGE_ROOT / "docs" / "detection.md"
+_MEASURED = "measured/"
+"""Begins the names under which a state keeps the commits at which a part was measured."""
 
 
 class State:
@@ -58,6 +64,32 @@ class State:
             temporary.write_text(json.dumps(self.known), encoding="utf-8")
             temporary.replace(self._path)
 
+    def measuring(self, part: str) -> None:
+        """Keep the commit at which a part is measured."""
+        commit = _commit()
+        before = self.known.get(_MEASURED + part, [])
+        if commit and commit not in before:
+            self.put(_MEASURED + part, [*before, commit])
+
+    @property
+    def commits(self) -> dict[str, list[str]]:
+        """Part to the commits at which it was measured, as far as they are known."""
+        return {
+            name.removeprefix(_MEASURED): commits
+            for name, commits in self.known.items()
+            if name.startswith(_MEASURED)
+        }
+
+
+def _commit() -> str:
+    """The commit of the working copy; empty outside of one."""
+    command = ["git", "-C", str(PACKAGE_ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line.
@@ -74,30 +106,38 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="checks, separated by commas; writes no page")
     parser.add_argument("--state", type=Path, help="file to go on from")
     parser.add_argument("--page", action="store_true", help="only write what the state file knows")
+    parser.add_argument("--planted", type=Path, help="with --page: file with planted defects")
     parser.add_argument("--out", type=Path, default=PAGE)
     given = parser.parse_args(arguments)
     only = set(filter(None, given.only.split(",")))
     chosen = [defect for defect in DEFECTS if not only or defect.check in only]
     state, results = State(given.state), Results()
     if given.page:
-        given.out.write_text(page(known(state)), encoding="utf-8")
+        planted = State(given.planted) if given.planted else state
+        given.out.write_text(page(known(state, planted)), encoding="utf-8")
         return 0
     folder = Path(tempfile.mkdtemp(prefix="nachweis-detection-"))
     try:
         base = Base(folder / "base")
         real = RealBase(folder / "real") if present() and not only else None
         draws = 0 if only else -(-given.nights // NIGHTS_PER_SEED)
+        # What was made so far lives as long as the run: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
         # In turns, so that a run that is interrupted knows something of both.
         for turn in range(max(given.seeds, draws)):
             if turn < given.seeds:
+                state.measuring("planted")
                 _detect(base, chosen, turn, folder, state, results)
                 if real is not None:
                     _detect_in_real(real, turn, folder, state, results)
             if turn < draws:
+                state.measuring("clean")
                 n = min(NIGHTS_PER_SEED, given.nights - turn * NIGHTS_PER_SEED)
                 _alarms(base, turn, n, folder, state, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    results.commits = state.commits
     if only:
         print(page(results))
     else:
@@ -105,9 +145,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def known(state: State) -> Results:
-    """Everything that a state file knows, without running anything."""
-    results = Results()
+def known(state: State, planted: State | None = None) -> Results:
+    """Everything that a state file knows, without running anything.
+
+    Args:
+        state: What was counted.
+        planted: What was counted about planted defects, where it was another run.
+
+    Returns:
+        The results.
+    """
+    planted = planted or state
+    commits = {"planted": planted.commits.get("planted"), "clean": state.commits.get("clean")}
+    results = Results(commits={part: found for part, found in commits.items() if found})
     for defects, kept, name_of in (
         (DEFECTS, results.seen, _name),
         (REAL_DEFECTS, results.real, _name_in_real),
@@ -116,8 +166,8 @@ def known(state: State) -> Results:
             for strength in (NOTHING, *defect.strengths):
                 for seed in range(PROMISED_SEEDS):
                     name = name_of(defect, strength, seed)
-                    if name in state.known:
-                        value = state.known[name]
+                    if name in planted.known:
+                        value = planted.known[name]
                         found = kept.setdefault((defect, strength), [])
                         found.append(Outcome(value) if value else None)
     for name, counts in state.known.items():
