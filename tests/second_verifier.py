@@ -336,7 +336,10 @@ class Second:
             said = entry["entry"]
             if entry["kind"] in {"decision", "waiver", "incident", "gate"}:
                 for name, digest in entry["subjects"].items():
-                    self.cite(name, digest, must_be_here=self.pack is None)
+                    claimed = self.pack is not None and name.startswith(
+                        tuple(f"approvals/{one}/" for one in self.pack.get("approvals", []))
+                    )
+                    self.cite(name, digest, must_be_here=self.pack is None or claimed)
             if entry["kind"] != "night":
                 continue
             key = f"nights/{said['night']}/{said['attempt']}/statement.json"

@@ -106,6 +106,8 @@ class _Packing:
     lacking: set[str] = field(default_factory=set)
     """Keys of objects that belong into the pack and were withdrawn or disposed of."""
     organisation: str | None = None
+    shown: dict[str, set[int]] = field(default_factory=dict)
+    """``record/ID`` or ``dossier/ID`` to the versions that the pack holds."""
 
     def collect(self, anchor: ObjectStore) -> None:
         """Add everything that the format asks for."""
@@ -123,6 +125,7 @@ class _Packing:
         self._ledger(first, anchor)
         for attempt in attempts:
             self._night(attempt)
+        self._approvals(first)
         self._earlier_removals(first)
         if self.organisation is None and attempts:
             self.organisation = self.archive.statement(attempts[-1]).organisation
@@ -140,6 +143,7 @@ class _Packing:
                     "head": self.archive.entries[-1].digest,
                 },
                 "nights": sorted(self.nights),
+                "approvals": sorted(self.shown),
             }
         )
 
@@ -259,10 +263,35 @@ class _Packing:
             self._add(layout.evidence(bundle), bundle)
         return assessment
 
+    def _approvals(self, first: int) -> None:
+        """Add the events of approval of what the pack holds: roles and digests, never names.
+
+        A version may have been approved before the first night of the pack, so that older entries
+        come in: those that sign events of a version which is here, and nothing else.
+        """
+        for entry in self.archive.entries:
+            if entry.kind is not EntryKind.DECISION:
+                continue
+            events = {key: place for key in entry.subjects if (place := _approval(key)) is not None}
+            own = {
+                key
+                for key, place in events.items()
+                if place.number("version") in self.shown.get(_document(place), ())
+                or (entry.sequence >= first and _document(place) in self.shown)
+            }
+            if not own or own != set(entry.subjects):
+                continue
+            if entry.sequence < first:
+                key = layout.ledger(entry.sequence)
+                self.files[key] = self._raw(self.archive.store, key)
+            for key in own:
+                self._add(key, entry.subjects[key])
+
     def _version(self, statement: Statement, kind: str, identifier: str) -> bytes | None:
         """Add a version and its rendered forms; its document."""
         for version in statement.versions:
             if (version.kind, version.id) == (kind, identifier):
+                self.shown.setdefault(f"{kind}/{identifier}", set()).add(version.version)
                 for name, digest in self._renderings(version):
                     key = layout.rendering(kind, identifier, version.version, name)
                     self._add(key, digest)
@@ -353,3 +382,12 @@ def _clients(record: Record) -> set[str]:
 def _models(record: bytes) -> list[str]:
     """Ids of the models that a record's document names."""
     return [str(item["id"]) for item in parse(record).get("models", [])]
+
+
+def _approval(key: str) -> layout.Location | None:
+    """What the key of an event of an approval says; None for another key."""
+    return layout.locate(key) if key.startswith(layout.APPROVALS) else None
+
+
+def _document(place: layout.Location) -> str:
+    return f"{place.parts['target']}/{place.parts['id']}"

@@ -435,6 +435,7 @@ class Entry:
         demand(said["count"] == self.sequence)
         demand(matches(SHA, said["previous"]) and matches(MOMENT, said["signed_at"]))
         dt.datetime.strptime(said["signed_at"], "%Y-%m-%dT%H:%M:%SZ")
+        self.signed_at: str = said["signed_at"]
         self.previous: str = said["previous"]
         self.said: dict[str, Any] = said["entry"]
         self._fields()
@@ -526,6 +527,7 @@ class Verifier:
         self.cited: dict[str, str] = {}
         self.removed: dict[str, str] = {}
         self.nights: set[str] = set()
+        self.approvals: list[dict[str, str]] = []
         self.sealed: set[str] = set()
         self.length = 0
         self.checked = 0
@@ -580,6 +582,7 @@ class Verifier:
             ledger = found["ledger"]
             demand(whole(ledger["first"], 1) and whole(ledger["last"], ledger["first"]))
             demand(matches(SHA, ledger["head"]))
+            demand(all(isinstance(one, str) for one in found.get("approvals", [])))
             self.pack = found
         except (Wrong, ValueError, KeyError, TypeError):
             self.problem("pack_malformed", "pack.json", "The file is not of a known form.")
@@ -725,7 +728,34 @@ class Verifier:
                 self._night(number, entry, attempts)
             elif GROUPS[entry.kind] == "reference":
                 for name, digest in entry.subjects.items():
-                    self._cite(name, digest, demanded=self.pack is None)
+                    wanted = self.pack is None or self._is_approval(name, self.pack)
+                    content = self._cite(name, digest, demanded=wanted)
+                    if content is not None and name.startswith("approvals/"):
+                        self._approval(name, content, entry)
+
+    @staticmethod
+    def _is_approval(name: str, pack: dict[str, Any]) -> bool:
+        """Whether a name is an event of an approval that a pack says it holds."""
+        match = re.fullmatch(r"approvals/([^/]+/[^/]+)/v[0-9]{6}/[0-9]{6}\.json", name)
+        return match is not None and match.group(1) in pack.get("approvals", [])
+
+    def _approval(self, name: str, content: bytes, entry: Entry) -> None:
+        """Remember an event of an approval: by role, never by name."""
+        try:
+            found = load(content)
+            done = found["type"] + (f" {found['advice']}" if found.get("advice") else "")
+            said = {
+                "document": f"{found['target_kind']}/{found['target_id']}",
+                "version": str(found["target_version"]),
+                "event": done,
+                "role": str(found["role"]),
+                "night": str(found.get("night") or ""),
+                "signed_at": entry.signed_at,
+            }
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.note("unknown_object", name, "The signed event is not of a known form.")
+            return
+        self.approvals.append(said)
 
     def _night(self, number: int, entry: Entry, attempts: dict[str, set[str]]) -> None:
         said = entry.said
@@ -889,8 +919,9 @@ class Verifier:
         self.note(
             "not_signed",
             "pack.json",
-            "The activity, 'from', 'to' and where the ledger's part begins are statements of who "
-            "made the pack. No signature covers them, or that nothing was left out before it.",
+            "The activity, 'from', 'to', whose approvals are in it and where the ledger's part "
+            "begins are statements of who made the pack. No signature covers them, or that "
+            "nothing was left out before it.",
         )
         for day in sorted(set(self.pack["nights"]) ^ self.nights):
             how = "is verified, but not named here" if day in self.nights else "is not in the pack"
@@ -979,6 +1010,13 @@ class Verifier:
         if self.pack is not None:
             nights = ", ".join(named(*row) for row in spans(self.nights)) or "none"
             lines.append(f"Nights found: {nights} ({len(self.nights)})")
+        if self.approvals:
+            lines.append("Events of approval, as signed; whether each counts, the format says:")
+        lines += [
+            printable("  {signed_at}  {document} v{version}: {event}, role {role}".format(**one))
+            + (printable(f", on the assessment of {one['night']}") if one["night"] else "")
+            for one in self.approvals
+        ]
         lines.append(f"Ledger entries: {len(self.digests)}; documents compared: {self.checked}")
         lines.append("Keys of the ledger: " + (", ".join(sorted(self.keyring.known)) or "none"))
         if self.trusted is None:
@@ -1026,6 +1064,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = {
             "ok": not verifier.problems,
             "nights": sorted(verifier.nights),
+            "approvals": verifier.approvals,
             "problems": verifier.problems,
             "notes": verifier.notes,
         }
