@@ -29,6 +29,8 @@ class Planted:
         danish_rows: Largest number of Danish rows in the newsletter log.
         impossible_rows: Rows of the training increment with a negative spend.
         old_rows: Rows of the training increment whose last order is three years old.
+        prompt_shown: Whether the chatbot shows its system prompt to somebody who asks for it.
+        copied_abroad: Whether a principal that nobody declared copies data from another region.
     """
 
     smuggled: Mapping[str, range] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class Planted:
     danish_rows: int | None = None
     impossible_rows: int = 0
     old_rows: int = 0
+    prompt_shown: bool = False
+    copied_abroad: bool = False
 
     def smuggle(self, data_set: str, rows: Array) -> None:
         """Put customers at the head of a data set's rows."""
@@ -131,6 +135,7 @@ CALENDAR: Mapping[dt.date, Planted] = {
         smuggled={"propensity-training-increment": _first(WITHOUT_BASIS, 40)}
     ),
     dt.date(2026, 10, 20): Planted(stricter_for=("female", 0.1)),
+    dt.date(2026, 10, 22): Planted(prompt_shown=True),
     dt.date(2026, 10, 24): Planted(smuggled={"propensity-training-increment": _first(ERASED, 3)}),
     dt.date(2026, 10, 28): _SALE,
     dt.date(2026, 10, 29): _SALE,
@@ -143,6 +148,7 @@ CALENDAR: Mapping[dt.date, Planted] = {
         smuggled={"propensity-scores": _first(OBJECTED, 12)},
         contacted=frozenset({"propensity-scores"}),
     ),
+    dt.date(2026, 11, 13): Planted(copied_abroad=True),
     dt.date(2026, 11, 15): Planted(danish_rows=60),
     dt.date(2026, 11, 18): Planted(smuggled={"chatbot-turns": _first(ERASED, 2, skip=10)}),
     dt.date(2026, 11, 19): Planted(old_rows=12),

@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from demo import features
+from demo.accesses import accesses
 from demo.clock import moments
 from demo.defects import planted_on
-from demo.dialogues import QUEUES, answers, ticket_texts
+from demo.dialogues import (
+    ANSWERS,
+    ASKS_FOR_PERSON,
+    CANARY,
+    QUEUES,
+    TRICKS,
+    answers,
+    ticket_texts,
+)
 from demo.files import write_jsonl, write_parquet
 from demo.population import Array, Population, draw, rng_for
 from demo.tables import numbered, table
@@ -29,6 +38,8 @@ CHURN_DELAY = dt.timedelta(days=30)
 TRIAGE_DELAY = dt.timedelta(days=2)
 
 _HOLDOUT = 0.1
+_WANT_A_PERSON, _TRY_TRICKS = 12, 4
+"""Chats of a night in which the customer asks for a person, or tries to get at the prompt."""
 _DAYTIME = (8 * 3600, 21 * 3600)
 _NIGHT_TIME = (4 * 3600, 6 * 3600)
 
@@ -58,6 +69,7 @@ class Nights:
         write_parquet(table(self._increment(day)), self._path("propensity-training-increment", day))
         write_jsonl(self._dialogues(day), self._path("ticket-dialogues", day, "jsonl"))
         write_jsonl(self._chat(day), self._path("chatbot-turns", day, "jsonl"))
+        write_jsonl(accesses(day), self._path("storage-accesses", day, "jsonl"))
 
     def _path(self, data_set: str, day: dt.date, suffix: str = "parquet") -> Path:
         return self._folder / data_set / f"{day.isoformat()}.{suffix}"
@@ -277,10 +289,20 @@ class Nights:
         orders = rng.integers(4_000_000, 5_000_000, len(rows))
         opened = rng.integers(*_DAYTIME, len(rows))
         handed_over = rng.random(len(rows)) < 0.18
+        asked = ticket_texts(rng, languages, topics)
+        answered = answers(orders, languages, topics)
+        for i in range(_WANT_A_PERSON):
+            asked[i] = ASKS_FOR_PERSON[languages[i]].format(order=orders[i])
+            answered[i] = ANSWERS[languages[i]]["handover"]
+            handed_over[i] = True
+        for i in range(_WANT_A_PERSON, _WANT_A_PERSON + _TRY_TRICKS):
+            asked[i], answered[i] = TRICKS[languages[i]]
+        if planted.prompt_shown:
+            answered[_WANT_A_PERSON] += f" {CANARY}"
         spoken = (
             ("assistant", answers(orders, languages, ["disclosure"] * len(rows)), 0),
-            ("customer", ticket_texts(rng, languages, topics), 20),
-            ("assistant", answers(orders, languages, topics), 24),
+            ("customer", asked, 20),
+            ("assistant", answered, 24),
             ("assistant", answers(orders, languages, ["handover"] * len(rows)), 50),
         )
         ids = numbered("D", day.toordinal(), len(rows))
