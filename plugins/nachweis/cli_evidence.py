@@ -55,6 +55,10 @@ def self_check(
         out.print(f"Incident   {found.incident}", markup=False)
     for missing in found.missing:
         out.print(f"Missing    the night of {missing} is not signed", markup=False)
+    if found.prolonged:
+        out.print(f"Prolonged  {found.prolonged} locks", markup=False)
+    if found.locks:
+        out.print(f"Problem    {found.locks}", markup=False)
     if found.ok:
         out.print(f"Complete   up to the night of {found.night}", markup=False)
     raise typer.Exit(0 if found.ok else 1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from nachweis.domain.canonical import parse
-from nachweis.pipeline.self_check import notify, self_check, told
+from nachweis.pipeline.self_check import message, notify, self_check, told
 from nachweis.storage import layout
 from nachweis.storage.documents import read_document
 from nachweis.storage.embedded import EmbeddedStore
@@ -28,7 +28,9 @@ def here(
         yield found
 
 
-def test_a_missed_night_is_told_although_nothing_ran(here: Place) -> None:
+def test_a_missed_night_is_told_although_nothing_ran(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert self_check(FIRST).ok
     found = self_check(THIRD)
     assert found.missing == (SECOND, THIRD)
@@ -47,8 +49,25 @@ def test_a_missed_night_is_told_although_nothing_ran(here: Place) -> None:
     assert notify(found.document(), "webhook") is not None, "each channel for itself"
 
     here.run(SECOND)
-    assert self_check(SECOND).ok
+    found = self_check(SECOND)
+    assert found.ok
+    assert found.prolonged == 0, "a demonstration's locks last a day"
     assert command("self-check", "--night", SECOND)[0] == 0
+
+    monkeypatch.setenv("NACHWEIS_RETENTION", "standard")
+    assert self_check(SECOND).prolonged == 0, "looked at this month already"
+    for note in (here.settings.state / "told").glob("locks-*"):
+        note.unlink()
+    assert self_check(SECOND).prolonged > 10
+    assert self_check(SECOND).prolonged == 0
+
+
+def test_locks_that_were_not_prolonged_are_told() -> None:
+    found = {"night": FIRST, "problems": [], "missing": [], "locks": "locks were not prolonged: no"}
+    content = message(found, None)
+    assert content is not None
+    assert content[0].endswith("locks were not prolonged")
+    assert "Locks were not prolonged: no." in content[1]
 
 
 def test_a_broken_store_opens_one_incident_and_is_told(

@@ -102,7 +102,7 @@ def withdraw(
         )
     found: dict[str, str] = {}
     for name in names:
-        found |= _named(archive, name)
+        found |= named(archive, name)
     others = {key: one for key, one in _repeating(archive, found).items() if key not in found}
     if repeats:
         found |= others
@@ -171,11 +171,16 @@ def ledger_of(settings: Settings) -> Ledger:
     )
 
 
-# ------------------------------------------------------------------------------- inside
+def named(archive: Archive, name: str) -> dict[str, str]:
+    """Key and digest of the documents that a name means.
 
+    Args:
+        archive: The signed past.
+        name: SHA-256 or object key.
 
-def _named(archive: Archive, name: str) -> dict[str, str]:
-    """Key and digest of the documents that a name means."""
+    Raises:
+        NachweisError: If the store holds no such document.
+    """
     wanted = name.strip()
     if re.fullmatch("[0-9a-fA-F]{64}", wanted):
         wanted = wanted.lower()
@@ -195,6 +200,9 @@ def _named(archive: Archive, name: str) -> dict[str, str]:
         where=name,
         remedy="name its SHA-256 digest, or its object key as `nachweis verify` prints it",
     )
+
+
+# ------------------------------------------------------------------------------- inside
 
 
 def _signed(archive: Archive) -> dict[str, str]:

@@ -33,6 +33,8 @@ class SelfCheck:
         missing: Nights that should be signed and are not, oldest first.
         scope: What was looked at.
         incident: Id of the incident that was opened, or None.
+        prolonged: How many locks end later now.
+        locks: Why locks could not be prolonged; empty if there is nothing to tell.
     """
 
     night: str
@@ -40,11 +42,13 @@ class SelfCheck:
     missing: tuple[str, ...]
     scope: str = ""
     incident: str | None = None
+    prolonged: int = 0
+    locks: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether there is nothing to tell."""
-        return not (self.problems or self.missing)
+        return not (self.problems or self.missing or self.locks)
 
     def document(self) -> dict[str, Any]:
         """JSON-able form for the task that tells people."""
@@ -54,6 +58,8 @@ class SelfCheck:
             "missing": list(self.missing),
             "scope": self.scope,
             "incident": self.incident,
+            "prolonged": self.prolonged,
+            "locks": self.locks,
         }
 
 
@@ -82,6 +88,7 @@ def self_check(
         context = open_context((today - dt.timedelta(days=1)).isoformat())
     verification = (verify_all if full else verify_new)(context.settings)
     incident = None if verification.ok else _incident(context, verification)
+    prolonged, locks = _prolonged(context, moment) if verification.ok else (0, "")
     archive = open_archive(context.settings)
     missing = [] if not verification.ok else missing_nights(archive, context.night.date)
     return SelfCheck(
@@ -90,7 +97,25 @@ def self_check(
         tuple(missing),
         verification.scope or "everything",
         incident,
+        prolonged,
+        locks,
     )
+
+
+def _prolonged(context: NightContext, moment: dt.datetime) -> tuple[int, str]:
+    """Prolong locks once a month; a note that got lost costs requests, nothing else."""
+    from nachweis.pipeline.retention import prolong
+
+    note = context.settings.state / "told" / f"locks-{moment:%Y-%m}"
+    if note.exists():
+        return 0, ""
+    try:
+        done = prolong(context.settings, now=lambda: moment)
+    except NachweisError as error:
+        return 0, f"locks were not prolonged: {error.what}"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch()
+    return done, ""
 
 
 def missing_nights(archive: Archive, last: dt.date) -> list[str]:
@@ -163,18 +188,23 @@ def message(found: Mapping[str, Any], link: str | None) -> tuple[str, str] | Non
         Subject and body, or None if there is nothing to tell.
     """
     problems, missing = list(found["problems"]), list(found["missing"])
-    if not (problems or missing):
+    locks = str(found.get("locks", ""))
+    if not (problems or missing or locks):
         return None
     parts = []
     if problems:
         parts.append(f"the evidence does not verify ({len(problems)} problems)")
     if missing:
         parts.append(f"{len(missing)} nights missed" if len(missing) > 1 else "a night was missed")
+    if locks:
+        parts.append("locks were not prolonged")
     body = [f"Check of the evidence up to the night of {found['night']}."]
     if problems:
         body.append("Do not write to this store before it is clear: nachweis verify")
     if missing:
         body.append(f"Not signed: {', '.join(missing)}. To run one: nachweis run --night DATE")
+    if locks:
+        body.append(f"{locks[:1].upper()}{locks[1:]}.")
     if link:
         body.append(link)
     return f"Nachweis {found['night']}: {'; '.join(parts)}", "\n".join(body) + "\n"
@@ -213,4 +243,6 @@ def told(found: Mapping[str, Any], channel: str) -> None:
 
 def _told(context: NightContext, found: Mapping[str, Any], channel: str) -> Path:
     what: Sequence[Any] = [found["problems"], found["missing"]]
+    if found.get("locks"):
+        what = [*what, found["locks"]]
     return context.settings.state / "told" / f"self-check-{digest(what)[:16]}-{channel}"

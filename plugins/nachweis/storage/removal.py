@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nachweis.domain.errors import SettingsError, StoreError
 from nachweis.settings import Settings
 from nachweis.storage import embedded
-from nachweis.storage.s3 import disposer_access, writer_access
+from nachweis.storage.s3 import anchor_access, disposer_access, writer_access
 from nachweis.storage.s3_client import Patience, StoreAccess, client
 
 if TYPE_CHECKING:
@@ -61,18 +61,21 @@ class HeldVersion:
 
 
 class LockedBucket:
-    """The bucket ``records`` as those see it who look at locks, prolong them, hold and remove.
+    """A bucket as those see it who look at locks, prolong them, hold and remove.
 
     Args:
         settings: Resolved settings. Locks are read and prolonged as the writer, or as the disposer
             where no writer's credentials are set; everything else is done as the disposer.
+        anchor: The bucket ``anchor``, whose locks its own writer prolongs; nobody removes there.
     """
 
-    def __init__(self, settings: Settings, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, anchor: bool = False, patience: Patience | None = None
+    ) -> None:
         resolved = embedded.resolve(settings)
-        self.bucket = resolved.bucket_records
-        self._disposer = disposer_access(resolved)
-        writer = writer_access(resolved)
+        self.bucket = resolved.bucket_anchor if anchor else resolved.bucket_records
+        self._disposer = None if anchor else disposer_access(resolved)
+        writer = anchor_access(resolved) if anchor else writer_access(resolved)
         self._reader: StoreAccess = (
             self._disposer if writer.key is None and self._disposer else writer
         )
