@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from picklescan import scanner
 
 from nachweis.checks.security._common import skops_naming
 from nachweis.checks.security._scored import example_file
 from nachweis.domain.errors import DataError
 from nachweis.domain.observation import ArtefactFacts, ModelScores, Source
+from nachweis.engines.artefact_allowlist import _ALLOWED_NAMES
 from nachweis.engines.artefacts import FileReader, inspect_artefact
 from nachweis.engines.dependencies import audit, is_affected, read_lock
 from nachweis.engines.models import scored_sample
@@ -145,6 +147,33 @@ def test_pickles_inside_archives_are_found() -> None:
     np.save(objects, np.array([{}], dtype=object), allow_pickle=True)
     assert inspected(archive(("1.npy", objects.getvalue()))).refused
     assert inspected(archive(("../escape.txt", b"x"))).refused
+
+
+def test_a_second_scanner_is_asked_about_pickles(caplog: pytest.LogCaptureFixture) -> None:
+    assert inspected(pickle.dumps(Calls(os.system, "false"))).dangerous == 1
+    assert inspected(pickle.dumps({"w": np.arange(3.0)})).dangerous == 0
+    assert inspected(pickle.dumps(Calls(eval, "1"))[:-1]).dangerous is None  # cut off
+    assert inspected(skops_naming("numpy.ndarray"), "model.skops").dangerous is None
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        for number in range(2):
+            members.writestr(f"{number}.pkl", pickle.dumps(Calls(os.system, "false")))
+    assert inspected(archive.getvalue()).dangerous == 2
+    assert caplog.text == ""
+
+
+def test_what_only_the_second_scanner_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = pickle.dumps({"w": np.arange(3.0)})
+    monkeypatch.setitem(scanner._unsafe_globals, "numpy", {"dtype"})
+    facts = inspected(content)
+    assert (facts.refused, facts.dangerous) == (("the import numpy.dtype",), 1)
+
+
+def test_no_name_on_our_list_is_one_that_the_second_scanner_knows_as_dangerous() -> None:
+    for name in _ALLOWED_NAMES:
+        module, _, attribute = name.rpartition(".")
+        content = f"c{module}\n{attribute}\n.".encode()
+        assert (inspected(content).refused, inspected(content).dangerous) == ((), 0), name
 
 
 def test_signatures_beside_a_file_are_reported() -> None:

@@ -599,6 +599,8 @@ class ArtefactFacts:
             functions and opcodes only.
         imports: How many names the file imports, where it can import at all.
         signatures: Endings of signature files found beside it.
+        dangerous: How many names a second scanner (picklescan) holds to be dangerous; None where
+            the file holds no pickle or the scanner has no opinion.
     """
 
     digest: str
@@ -607,6 +609,7 @@ class ArtefactFacts:
     refused: tuple[str, ...] = ()
     imports: int = 0
     signatures: tuple[str, ...] = ()
+    dangerous: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A pickle is a program. This module lists its opcodes (``pickletools.genops`` reads, it never
 executes) and holds every name it would import against an allow-list. What is not on the list is
-refused: a scanner that looks for known bad names misses the next one.
+refused: a scanner that looks for known bad names misses the next one. Such a scanner, picklescan,
+is asked as a second opinion.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import BinaryIO
 from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.observation import ArtefactFacts
 from nachweis.engines.artefact_allowlist import allows, skops_allows
+from nachweis.engines.second_opinion import LARGEST as LARGEST_FOR_SECOND
+from nachweis.engines.second_opinion import dangerous_imports
 
 LARGEST = 2_000_000_000
 """Bytes beyond which a file is not inspected."""
@@ -114,9 +117,33 @@ def inspect_artefact(files: FileReader, uri: str) -> ArtefactFacts:
         digest = _digest(stream)
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
-        format_, refused, imports = _inspected(stream, uri)
+        format_, listing = _inspected(stream, uri)
     beside = tuple(ending for ending in SIGNATURES if files.exists(f"{uri}{ending}"))
-    return ArtefactFacts(digest, size, format_, tuple(refused), imports, beside)
+    refused, imports, dangerous = tuple(_few(listing.refused)), listing.imports, listing.dangerous
+    return ArtefactFacts(digest, size, format_, refused, imports, beside, dangerous)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What was listed of a file or a part of it.
+
+    Attributes:
+        refused: What is not on the allow-list, in words.
+        imports: How many names it imports.
+        dangerous: How many of them picklescan holds to be dangerous; None without its opinion.
+    """
+
+    refused: tuple[str, ...] = ()
+    imports: int = 0
+    dangerous: int | None = None
+
+    def __add__(self, other: _Listing) -> _Listing:
+        known = [one for one in (self.dangerous, other.dangerous) if one is not None]
+        return _Listing(
+            self.refused + other.refused,
+            self.imports + other.imports,
+            sum(known) if known else None,
+        )
 
 
 def _digest(stream: BinaryIO) -> str:
@@ -126,11 +153,11 @@ def _digest(stream: BinaryIO) -> str:
     return found.hexdigest()
 
 
-def _inspected(stream: BinaryIO, uri: str) -> tuple[str, list[str], int]:
+def _inspected(stream: BinaryIO, uri: str) -> tuple[str, _Listing]:
     head = stream.read(16)
     stream.seek(0)
     if not head:
-        return "unknown", ["the file is empty"], 0
+        return "unknown", _Listing(("the file is empty",))
     if zipfile.is_zipfile(stream):
         stream.seek(0)
         return _zip(stream)
@@ -139,18 +166,16 @@ def _inspected(stream: BinaryIO, uri: str) -> tuple[str, list[str], int]:
     if head[:1] == b"\x80" or ending in {".pkl", ".pickle", ".joblib"}:
         format_ = "joblib" if ending == ".joblib" else "pickle"
         if head[:2] in {b"\x1f\x8b", b"x\x9c"} or head[:3] == b"BZh" or head[:4] == b"\xfd7zX":
-            return format_, ["a compressed pickle, which is not unpacked for inspection"], 0
-        refused, imports = _pickle(stream)
-        return format_, refused, imports
+            return format_, _Listing(("a compressed pickle, which is not unpacked for inspection",))
+        return format_, _pickle(stream)
     if ending == ".onnx":
-        return "onnx", [], 0
+        return "onnx", _Listing()
     if ending in {".txt", ".json", ".ubj", ".cbm", ".safetensors"}:
-        return "native", [], 0
+        return "native", _Listing()
     if _looks_like_pickle(stream):
         stream.seek(0)
-        refused, imports = _pickle(stream)
-        return "pickle", refused, imports
-    return "unknown", ["a format that this check does not know"], 0
+        return "pickle", _pickle(stream)
+    return "unknown", _Listing(("a format that this check does not know",))
 
 
 def _looks_like_pickle(stream: BinaryIO) -> bool:
@@ -164,37 +189,34 @@ def _looks_like_pickle(stream: BinaryIO) -> bool:
 # ----------------------------------------------------------------------------------- archives
 
 
-def _zip(stream: BinaryIO) -> tuple[str, list[str], int]:
-    refused: list[str] = []
-    imports = 0
+def _zip(stream: BinaryIO) -> tuple[str, _Listing]:
+    found = _Listing()
     try:
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             names = [member.filename for member in members]
             twice = len(names) != len(set(names))
             if twice:
-                refused.append("an archive that holds a name twice")
+                found += _Listing(("an archive that holds a name twice",))
             if any(name.startswith("/") or ".." in name.split("/") for name in names):
-                refused.append("an archive with paths that leave its folder")
+                found += _Listing(("an archive with paths that leave its folder",))
             skops = "schema.json" in names
             for member in members:
                 if member.file_size > _LARGEST_MEMBER:
-                    refused.append("a member too large to be inspected")
+                    found += _Listing(("a member too large to be inspected",))
                     continue
                 content = archive.read(member)
                 if skops and member.filename == "schema.json":
-                    found = _untrusted(content)
-                    imports += found[1]
-                    refused += found[0]
+                    untrusted, types = _untrusted(content)
+                    found += _Listing(tuple(untrusted), types)
                 elif member.filename.endswith(".npy"):
-                    refused += _npy(content)
+                    found += _Listing(tuple(_npy(content)))
                 elif member.filename.endswith((".pkl", ".pickle")) or content[:1] == b"\x80":
-                    more, count = _pickle(io.BytesIO(content))
-                    refused += ["a pickle inside the archive", *more]
-                    imports += count
+                    found += _Listing(("a pickle inside the archive",))
+                    found += _pickle(io.BytesIO(content))
     except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError):
-        return "zip", ["an archive that cannot be read"], imports
-    return ("skops" if skops else "zip"), _few(refused), imports
+        return "zip", _Listing(("an archive that cannot be read",), found.imports, found.dangerous)
+    return ("skops" if skops else "zip"), found
 
 
 def _npy(content: bytes) -> list[str]:
@@ -235,10 +257,11 @@ def _nodes(content: object) -> Iterator[dict[str, object]]:
 # ------------------------------------------------------------------------------------ pickles
 
 
-def _pickle(stream: BinaryIO) -> tuple[list[str], int]:
+def _pickle(stream: BinaryIO) -> _Listing:
     """What a pickle would import and do that is not on the allow-list; nothing is executed."""
     refused: list[str] = []
     imports = 0
+    start = stream.tell()
     try:
         for module, name, opcode in _operations(stream):
             if opcode in _REFUSED_OPCODES:
@@ -251,8 +274,13 @@ def _pickle(stream: BinaryIO) -> tuple[list[str], int]:
             elif not allows(f"{module}.{name}"):
                 refused.append(f"the import {_name(f'{module}.{name}')}")
     except Exception:  # noqa: BLE001 - a pickle that cannot be read to its end is refused
-        refused.append("bytes that are no complete pickle")
-    return _few(refused), imports
+        return _Listing((*_few(refused), "bytes that are no complete pickle"), imports)
+    if stream.tell() - start > LARGEST_FOR_SECOND:
+        return _Listing(tuple(_few(refused)), imports)
+    stream.seek(start)
+    dangerous = dangerous_imports(stream)
+    refused += [f"the import {_name(name)}" for name in dangerous or ()]
+    return _Listing(tuple(_few(refused)), imports, None if dangerous is None else len(dangerous))
 
 
 def _operations(stream: BinaryIO) -> Iterator[tuple[str | None, str | None, str]]:

@@ -36,10 +36,11 @@ class ArtefactAsApproved(Check):
     Method: The file of each served version is read, never loaded. Its SHA-256 must equal the
         declared one (true or false) and its form the declared format. Pickles are listed opcode by
         opcode, archives member by member; every name they would import must be on an allow-list of
-        estimators and arrays (count of names that are not, 0 or more). Pickle and joblib fail even
+        estimators and arrays (count of names that are not, 0 or more). Names that picklescan knows
+        as dangerous are refused as well (a second opinion on pickles). Pickle and joblib fail even
         so unless ``allow_pickle`` is set. Signature files beside it are reported. Undefined without
         a file, for models that are services. Source: this project; opcodes as in Python's
-        pickletools; types as in skops.
+        pickletools; types as in skops; picklescan 1.0.5.
     Leaves out: Whether a signature is valid and whose it is. What an ONNX or native file computes.
         Whether the serving system really loaded this file.
     """
@@ -174,6 +175,16 @@ class ArtefactAsApproved(Check):
                 unit="findings",
                 threshold=Threshold(value=0, operator="<=", source="check default"),
                 recipe=f"{facts.format}; {facts.imports} imported names held against an allow-list",
+            ),
+            Measurement(
+                name="known_as_dangerous",
+                value=facts.dangerous,
+                unit="findings",
+                threshold=Threshold(value=0, operator="<=", source="check default"),
+                recipe="imported names that picklescan holds to be dangerous",
+                reason="the file holds no pickle that picklescan can list"
+                if facts.dangerous is None
+                else "",
             ),
             Measurement(
                 name="signature_beside",
