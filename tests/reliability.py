@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from nachweis.settings import PACKAGE_ROOT
+from tests import fault_cases
 from tests.tamper_cases import CASES, PACK_CASES, SERVER_CASES
 
 PAGE = PACKAGE_ROOT / "docs" / "reliability.md"
@@ -42,10 +43,21 @@ def tampering_on_the_server() -> str:
     return "\n".join(rows)
 
 
+def faults() -> str:
+    """One row per fault, each a test in tests/integration/test_store_faults.py."""
+    rows = ["| what goes wrong | what comes of it | test |", "| --- | --- | --- |"]
+    rows += [
+        f"| {case.title} | {case.outcome} | `{case.id}` |"
+        for case in (*fault_cases.CASES, *fault_cases.SERVER_CASES)
+    ]
+    return "\n".join(rows)
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "tampering": tampering,
     "tampering with a pack": tampering_with_a_pack,
     "tampering on the server": tampering_on_the_server,
+    "faults": faults,
 }
 
 

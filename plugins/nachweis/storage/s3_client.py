@@ -271,6 +271,12 @@ def translate(error: Exception, where: str) -> NachweisError:
             where=where,
             remedy="check the access key and secret of this bucket's identity",
         )
+    if code == "RequestTimeTooSkewed":
+        return StoreError(
+            f"this machine's clock and the store's differ too much ({reason})",
+            where=where,
+            remedy="set the clock of this machine or of the store, then run again",
+        )
     if code == "NoSuchBucket":
         return StoreError(
             "the bucket does not exist",
