@@ -57,16 +57,9 @@ class EvidenceReport:
 
     # -------------------------------------------------------------------------------- order
 
-    def first(self, *, with_open: bool = True) -> Block:
-        """Waivers and open contradictions: what a reader has to know before everything else.
-
-        Args:
-            with_open: Whether to name open findings too; not where they follow at once.
-
-        Returns:
-            The block.
-        """
-        parts = (*self._contradictions(), *self._waivers(), *(self._open() if with_open else ()))
+    def first(self) -> Block:
+        """Waivers and open contradictions: what a reader has to know before everything else."""
+        parts = (*self._contradictions(), *self._waivers(), *self._open())
         nothing = (self.cells.said("report.nothing_first"),)
         return Block("first", self.words.label("report.first"), parts or nothing, bool(parts))
 

@@ -36,10 +36,10 @@ CODE_KEYS = frozenset(
 """Fields whose values are technical names."""
 
 READING_ORDER = (
-    "name", "title", "legal_name", "text", "statement", "party", "purpose", "category", "version",
-    "function", "address", "country", "email", "phone", "register_no", "categories", "period",
-    "start_event", "grace", "method", "datasets", "basis", "kind", "used_as", "data_role", "art6",
-    "art9", "interest", "window", "min_rows", "extend_to", "date",
+    "met", "required", "name", "title", "legal_name", "text", "statement", "party", "purpose",
+    "category", "version", "function", "address", "country", "email", "phone", "register_no",
+    "categories", "period", "start_event", "grace", "method", "datasets", "basis", "kind",
+    "used_as", "data_role", "art6", "art9", "interest", "window", "min_rows", "extend_to", "date",
     "options", "choice", "reason", "role", "risk_class",
 )  # fmt: skip
 """Parts that are read first; stored documents sort their keys by the alphabet."""

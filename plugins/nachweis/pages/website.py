@@ -285,7 +285,7 @@ class _Language:
             made=newest.night,
             assessment=assessment,
             labels=labels,
-            first=report.first(with_open=kind == "record") if report else None,
+            first=report.first() if report else None,
             decided=report.decided() if report else None,
             measured=report.measured(with_unlooked=False) if report else (),
             approval=self.approval(kind, document.id, newest.version),
