@@ -18,7 +18,7 @@ from nachweis.domain.errors import NachweisError, RemovedError
 from nachweis.domain.manifest import World
 from nachweis.domain.site_data import Behind, Moment, PastNight
 from nachweis.pages.catalogue import check_pages
-from nachweis.pages.evidence_report import NIGHTS_SHOWN
+from nachweis.pages.evidence_measured import NIGHTS_SHOWN
 from nachweis.pipeline.archive import Archive, SignedAttempt
 from nachweis.pipeline.signed_versions import Target
 
