@@ -104,7 +104,7 @@ def test_secrets_are_in_files_of_the_owner_and_nowhere_else(settings: Settings) 
         *(value["secret"] for value in keys.values() if isinstance(value, dict)),
         *(value for value in keys.values() if isinstance(value, str)),
     ]
-    assert len(set(secrets)) == 8
+    assert len(set(secrets)) == 9
     for name in ("keys.json", "s3.json"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
     arguments = Path(f"/proc/{store.pid}/cmdline").read_bytes().decode()
