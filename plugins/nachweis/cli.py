@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from nachweis import __version__, cli_approvals, cli_backup, cli_removal, registry
+from nachweis import __version__, cli_approvals, cli_backup, cli_erasure, cli_removal, registry
 from nachweis.cli_correct import correct
 from nachweis.cli_diff import diff
 from nachweis.cli_evidence import doctor, iam, key_app, pack, self_check, verify
@@ -56,6 +56,7 @@ app.command()(export)
 cli_approvals.register(app)
 cli_removal.register(app)
 cli_backup.register(app)
+cli_erasure.register(app)
 app.command()(diff)
 finding_app.command("waive")(waive)
 

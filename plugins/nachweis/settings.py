@@ -91,6 +91,19 @@ class Settings(BaseSettings):
         default=None, description="public key file or URI for signers that need one"
     )
     signer_pin: SecretStr | None = Field(default=None, description="PIN of an hsm: signer")
+    timestamp_url: str | None = Field(
+        default=None,
+        description="time-stamping authority (RFC 3161) that stamps each night's checkpoint; "
+        "empty = none",
+    )
+    timestamp_certificates: Path | None = Field(
+        default=None, description="PEM file with the root certificates of that authority"
+    )
+    erasure_keys: Path | None = Field(
+        default=None,
+        description="folder of the secrets of erasure ledgers, one per period; default: in the "
+        "state folder",
+    )
     code_version: str | None = Field(
         default=None, description="commit or image digest; empty = asked of git, else unknown"
     )

@@ -12,7 +12,8 @@ import pytest
 
 from nachweis.storage import s3_client
 from nachweis.storage.embedded import EmbeddedStore
-from tests.integration.night_support import FIRST, SECOND, Place, command, place
+from tests.integration.night_support import FIRST, SECOND, THIRD, Place, command, place
+from tests.time_authority import answering, time_authority
 
 pytestmark = pytest.mark.store
 
@@ -105,3 +106,27 @@ def test_an_anchor_that_fails_is_told_and_the_night_stays_signed(
     monkeypatch.undo()
     assert here.signed(SECOND).night == SECOND
     assert here.verify().ok
+
+
+def test_a_night_is_stamped_by_the_authority_or_says_that_it_is_not(
+    here: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with answering(time_authority(tmp_path / "authority", "Root")) as authority:
+        monkeypatch.setenv("NACHWEIS_TIMESTAMP_CERTIFICATES", str(authority.root))
+        monkeypatch.setenv("NACHWEIS_TIMESTAMP_URL", authority.url)
+        code, out, _ = command("run", "--night", THIRD)
+    assert code == 0
+    assert "the chain verifies" in out
+    assert "Stamped" not in out
+    length = here.archive.length
+    code, out, _ = command("verify")
+    assert code == 0
+    assert f"Stamped    up to entry {length}, at 20" in out
+
+    change = here.manifest("manifests/activities/marketing.yaml")
+    change["purposes"][0]["text"] = {"en": "Choosing whom to write to, once a month"}
+    here.write("manifests/activities/marketing.yaml", change)
+    code, out, _ = command("run", "--night", THIRD)  # nobody answers any more
+    assert code == 0
+    assert "the chain verifies" in out
+    assert "Stamped    NO: no time stamp was obtained: the authority does not answer" in out

@@ -58,6 +58,7 @@ def test_every_key_is_parsed_back(
         layout.ledger(sequence): Kind.LEDGER,
         layout.gate(identifier): Kind.GATE,
         layout.checkpoint(sequence): Kind.CHECKPOINT,
+        layout.timestamp(sequence): Kind.TIMESTAMP,
         layout.text(digest[:32]): Kind.TEXT,
     }
     assert set(built.values()) == set(Kind)

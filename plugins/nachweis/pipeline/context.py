@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -122,6 +123,7 @@ class NightContext:
     def tables(self) -> Tables:
         """A fresh engine connection; the caller closes it."""
         from nachweis.engines.tables import Tables
+        from nachweis.pipeline.erasure import period_secrets
         from nachweis.storage.s3 import data_access, list_versions
 
         world = self.loaded.world
@@ -140,6 +142,7 @@ class NightContext:
             cache=self.settings.cache,
             threads=self.settings.duckdb_threads,
             memory=self.settings.duckdb_memory,
+            environment={**period_secrets(self.settings), **os.environ},
             s3=data_access(self.settings) if in_s3 else None,
             s3_lister=list_versions(self.settings) if in_s3 else None,
         )

@@ -395,6 +395,7 @@ def _publish(
     from nachweis.storage.ledger import Ledger
     from nachweis.storage.s3 import open_store
     from nachweis.storage.signing import open_signer
+    from nachweis.storage.timestamps import stamp
 
     for run in runs:
         for what, then, now in (
@@ -448,11 +449,12 @@ def _publish(
         work.put(layout.assessment(work.night, statement.attempt, digests[place]), content)
     key = layout.statement(work.night, statement.attempt)
     work.put(key, statement.canonical())
+    anchor = open_store(context.settings, "anchor")
     ledger = Ledger(
         context.records,
         open_signer(context.settings),
         lock=work.context.lock,
-        anchor=open_store(context.settings, "anchor"),
+        anchor=anchor,
     )
     recorded = archive.incidents()
     for kind, places in (
@@ -475,7 +477,9 @@ def _publish(
     signed = fresh.at(appended.entry.sequence)
     if signed is None:
         raise NachweisError("the ledger does not hold the night that was just signed", where=key)
-    return summarise(context, fresh, signed, anchor_problem=appended.anchor_problem)
+    stamped = stamp(context.settings, anchor, signed.sequence, work.context.lock)
+    summary = summarise(context, fresh, signed, anchor_problem=appended.anchor_problem)
+    return summary.model_copy(update={"timestamp_problem": stamped})
 
 
 def _statement(

@@ -65,6 +65,8 @@ class NightSummary(BaseModel):
     """Newest signed night, if it is later than this one; versions then stay what they are."""
     site_problem: str = ""
     """Why the site does not show this night yet, if it does not."""
+    timestamp_problem: str = ""
+    """Why no time stamp was obtained for this night, if one was asked for."""
     store: str = "demonstration"
     manifest_problems: int = 0
 
@@ -146,6 +148,8 @@ def summary_text(summary: NightSummary) -> str:
     verified = "verifies" if summary.chain_ok else "DOES NOT VERIFY"
     lines.append(f"Ledger     sequence {summary.sequence}; the chain {verified}")
     lines += [f"           {problem}" for problem in summary.chain_problems[:10]]
+    if summary.timestamp_problem:
+        lines.append(f"Stamped    NO: {summary.timestamp_problem}")
     if summary.manifest_problems:
         lines.append(f"Manifests  {summary.manifest_problems} problems; see `nachweis lint`")
     if summary.store == "demonstration":

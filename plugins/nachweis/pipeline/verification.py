@@ -23,6 +23,7 @@ from nachweis.settings import Settings
 from nachweis.storage.folder_store import FolderStore
 from nachweis.storage.object_store import ObjectStore
 from nachweis.storage.signing import open_signer, pinned
+from nachweis.storage.timestamps import authority
 from nachweis.storage.verify import Point, verify_store
 from nachweis.storage.verify_one import verify_document
 from nachweis.storage.verify_report import VerifyReport
@@ -79,6 +80,9 @@ class Verification:
             f"Objects    {report.objects}, {report.checked} compared with a signed digest",
             f"Head       {report.head or '-'}",
             f"Anchored   up to entry {report.anchored}" if report.anchored else "Anchored   no",
+            f"Stamped    up to entry {report.timestamped}, at {report.timestamped_at}"
+            if report.timestamped
+            else "Stamped    no time stamp of another party was verified",
             f"Trusted    {self.trusted}",
         ]
         lines += [f"Problem    {sentence}" for sentence in self.sentences()]
@@ -142,7 +146,13 @@ def verify_all(
         NachweisError: If a store cannot be reached or the key cannot be read.
     """
     pin, where = _pin(settings, trusted), Buckets.of(settings, copy)
-    report = verify_store(where.records, {pin}, anchor=where.anchor, narratives=where.narratives)
+    report = verify_store(
+        where.records,
+        {pin},
+        anchor=where.anchor,
+        narratives=where.narratives,
+        stamps=authority(settings),
+    )
     if copy is None:
         _note(settings, report, dt.datetime.now(dt.UTC))
     return Verification(report, pin, f"local copy {copy}" if copy else "")
@@ -172,6 +182,7 @@ def verify_new(settings: Settings, trusted: str | None = None) -> Verification:
         anchor=where.anchor,
         narratives=where.narratives,
         since=Point(known.sequence, known.head),
+        stamps=authority(settings),
     )
     _note(settings, report, known.full_at)
     scope = f"entries behind number {report.since}"
@@ -214,7 +225,12 @@ def verify_as_of(settings: Settings, day: dt.date, trusted: str | None = None) -
     pin, where = _pin(settings, trusted), Buckets.of(settings)
     end = dt.datetime.combine(day, dt.time.max, dt.UTC)
     report = verify_store(
-        where.records, {pin}, anchor=where.anchor, narratives=where.narratives, until=end
+        where.records,
+        {pin},
+        anchor=where.anchor,
+        narratives=where.narratives,
+        until=end,
+        stamps=authority(settings),
     )
     versions = ", ".join(report.in_force) or "none"
     return Verification(report, pin, f"signed up to {day}; versions in force: {versions}")

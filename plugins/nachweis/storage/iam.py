@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nachweis.settings import Settings
-from nachweis.storage.layout import CHECKPOINTS
+from nachweis.storage.layout import CHECKPOINTS, TIMESTAMPS
 
 Policy = dict[str, Any]
 
@@ -92,7 +92,7 @@ def _anchor(s: Settings) -> Sequence[Policy]:
             "Allow",
             "AddCheckpoints",
             (*_WRITE, "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention"),
-            [f"arn:aws:s3:::{s.bucket_anchor}/{CHECKPOINTS}*"],
+            [f"arn:aws:s3:::{s.bucket_anchor}/{prefix}*" for prefix in (CHECKPOINTS, TIMESTAMPS)],
         ),
         _allow("SeeSettings", _SETTINGS, s.bucket_anchor),
         _deny("KeepCheckpoints", _NEVER, s.bucket_anchor),

@@ -17,6 +17,7 @@ from nachweis.domain.errors import StoreError
 
 LEDGER = "ledger/"
 CHECKPOINTS = "checkpoints/"
+TIMESTAMPS = "timestamps/"
 APPROVALS = "approvals/"
 SELF_TEST = "self-test/"
 """Scratch prefix of the store's self-test; its small locked objects are evidence of nothing."""
@@ -40,6 +41,7 @@ class Kind(StrEnum):
     LEDGER = "ledger"
     GATE = "gate"
     CHECKPOINT = "checkpoint"
+    TIMESTAMP = "timestamp"
     TEXT = "text"
 
 
@@ -63,6 +65,7 @@ _TEMPLATES: Mapping[Kind, str] = {
     Kind.LEDGER: "ledger/{sequence}.json",
     Kind.GATE: "gates/{id}.json",
     Kind.CHECKPOINT: "checkpoints/{sequence}.json",
+    Kind.TIMESTAMP: "timestamps/{sequence}.tsr",
     Kind.TEXT: "texts/{ref}.json",
 }
 
@@ -269,6 +272,11 @@ def gate(model: str) -> str:
 def checkpoint(sequence: int) -> str:
     """Key of a checkpoint in the anchor bucket."""
     return _build(Kind.CHECKPOINT, sequence=_numbered(sequence, LARGEST_SEQUENCE, "sequence"))
+
+
+def timestamp(sequence: int) -> str:
+    """Key of a checkpoint's time stamp in the anchor bucket."""
+    return _build(Kind.TIMESTAMP, sequence=_numbered(sequence, LARGEST_SEQUENCE, "sequence"))
 
 
 def text(ref: str) -> str:

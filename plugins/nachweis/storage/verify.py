@@ -18,6 +18,7 @@ from nachweis.storage.entries import EntryKind, LedgerEntry, NightPredicate, Ref
 from nachweis.storage.inventory import Inventory
 from nachweis.storage.narratives import TextRef, read_text
 from nachweis.storage.object_store import ObjectStore
+from nachweis.storage.timestamps import Authority
 from nachweis.storage.verify_chain import Chain
 from nachweis.storage.verify_documents import Documents
 from nachweis.storage.verify_report import Code, Notice, Problem, Remark, Remarks, VerifyReport
@@ -46,6 +47,7 @@ def verify_store(
     narratives: ObjectStore | None = None,
     since: Point | None = None,
     until: dt.datetime | None = None,
+    stamps: Authority | None = None,
 ) -> VerifyReport:
     """Verify everything that the ledger vouches for, or a part of it.
 
@@ -60,6 +62,7 @@ def verify_store(
             that is a problem, and everything is looked at.
         until: Look only at what was signed up to this moment by the signers' clocks. Revocations
             and removals count whenever they were signed.
+        stamps: Whose time stamps of checkpoints to believe.
 
     Returns:
         The report.
@@ -81,6 +84,8 @@ def verify_store(
         entries = [entry for entry in entries if entry.sequence <= last]
     end = chain.length if until is None else last
     anchored = chain.compare_with(anchor, until=None if until is None else end) if anchor else 0
+    reach = None if until is None else end
+    stamped = chain.compare_stamps(anchor, stamps, until=reach) if anchor else (0, "")
     if not whole:
         inventory.list_more(records, _night_folders(entries))
     removed = _removed(chain.entries.values())
@@ -103,6 +108,8 @@ def verify_store(
         anchored_head=chain.digest_of(anchored),
         since=chain.begin,
         in_force=documents.in_force() if whole else (),
+        timestamped=stamped[0],
+        timestamped_at=stamped[1],
     )
 
 

@@ -18,6 +18,7 @@ from nachweis.storage.layout import Kind
 from nachweis.storage.object_store import ObjectStore
 from nachweis.storage.signature_batch import Job, Queue, verify_all
 from nachweis.storage.signing import WRONG_SIGNATURE, jobs_of, open_signed
+from nachweis.storage.timestamps import Authority, verify_token
 from nachweis.storage.verify_report import Code, Remark, Remarks
 
 
@@ -174,7 +175,71 @@ class Chain:
             )
         return newest
 
+    def compare_stamps(
+        self, anchor: ObjectStore, trusted: Authority | None, *, until: int | None = None
+    ) -> tuple[int, str]:
+        """Verify the time stamps of checkpoints.
+
+        Args:
+            anchor: The bucket ``anchor``.
+            trusted: The authority to believe; without one, stamps are only said to be there.
+            until: Only stamps of checkpoints up to this entry.
+
+        Returns:
+            Number of the last entry whose checkpoint is stamped, and when; 0 if there is none.
+        """
+        inventory = Inventory.take(anchor, layout.TIMESTAMPS)
+        for key, held in inventory.held.items():
+            if held.markers:
+                self.remarks.problem(
+                    Code.OBJECT_DELETED, key, "A delete marker hides a time stamp."
+                )
+            if held.versions > 1:
+                self.remarks.problem(
+                    Code.OBJECT_OVERWRITTEN, key, f"The time stamp has {held.versions} versions."
+                )
+        found = [
+            location.number("sequence")
+            for _, location in inventory.of(Kind.TIMESTAMP)
+            if until is None or location.number("sequence") <= until
+        ]
+        if trusted is None:
+            if found:
+                self.remarks.notice(
+                    Remark.NOT_TIMESTAMPED,
+                    layout.timestamp(max(found)),
+                    "There are time stamps, and no certificates are named to verify them by.",
+                )
+            return 0, ""
+        last, moment = 0, ""
+        for number in (one for one in found if one >= self.begin):
+            stamped_at = self._stamped(anchor, number, trusted)
+            if stamped_at is not None:
+                last, moment = number, stamped_at
+        if last < self.length and until is None:
+            behind = f"Entries after number {last}" if last else "The entries"
+            self.remarks.notice(
+                Remark.NOT_TIMESTAMPED,
+                layout.ledger(self.length),
+                f"{behind} carry no time stamp.",
+            )
+        return last, moment
+
     # ------------------------------------------------------------------------------ inside
+
+    def _stamped(self, anchor: ObjectStore, number: int, trusted: Authority) -> str | None:
+        try:
+            token, checkpoint = (
+                anchor.get(key) for key in (layout.timestamp(number), layout.checkpoint(number))
+            )
+            return verify_token(token, checkpoint, trusted).isoformat()
+        except KeyError:
+            return None  # a marker or a missing checkpoint, which is reported already
+        except IntegrityError as error:
+            self.remarks.problem(
+                Code.TIMESTAMP_INVALID, layout.timestamp(number), f"{error.what.capitalize()}."
+            )
+            return None
 
     def _compare(self, anchor: ObjectStore, numbers: Iterable[int]) -> None:
         waiting: list[tuple[str, int, Checkpoint, list[Job]]] = []

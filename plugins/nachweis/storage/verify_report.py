@@ -32,6 +32,7 @@ class Code(StrEnum):
     EVENT_GAP = "event_gap"
     CHECKPOINT_INVALID = "checkpoint_invalid"
     CHECKPOINT_MISMATCH = "checkpoint_mismatch"
+    TIMESTAMP_INVALID = "timestamp_invalid"
     TEXT_CHANGED = "text_changed"
 
 
@@ -43,6 +44,7 @@ class Remark(StrEnum):
     STILL_PRESENT = "still_present"
     NOT_CITED = "not_cited"
     NOT_ANCHORED = "not_anchored"
+    NOT_TIMESTAMPED = "not_timestamped"
     NOT_VERSIONED = "not_versioned"
     UNKNOWN_OBJECT = "unknown_object"
     TEXT_ERASED = "text_erased"
@@ -108,6 +110,9 @@ class VerifyReport:
         since: Number of the entry before the first one that was looked at, 0 for all of them.
         in_force: Versions in force at the end, for example ``record/newsletter/7``; empty if not
             all statements were read.
+        timestamped: Number of the newest entry whose checkpoint carries a time stamp that
+            verifies, 0 if there is none.
+        timestamped_at: The time in it.
     """
 
     entries: int
@@ -122,6 +127,8 @@ class VerifyReport:
     anchored_head: str = ""
     since: int = 0
     in_force: tuple[str, ...] = ()
+    timestamped: int = 0
+    timestamped_at: str = ""
 
     @property
     def ok(self) -> bool:

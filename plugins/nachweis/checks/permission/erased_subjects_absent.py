@@ -79,7 +79,8 @@ class ErasedSubjectsAbsent(Check):
         once they are older than ``grace_days`` at the end of the night; an entry without a time
         counts. Where the data set grows by the night, tonight's rows are looked at and must not be
         later than the person's erasure. Numbers: rows and persons found, 0 or more, must be 0;
-        undefined without rows that carry a key, and where no entry of a ledger carries one.
+        undefined without rows that carry a key, and where no entry of a ledger carries one. A
+        ledger whose secret was destroyed (``shredded_on``) is named and not searched.
         Source: Art. 17 GDPR.
     Leaves out: Copies that are not declared as data sets, backups, and what a trained model still
         holds. Log rows from before the erasure; their retention rule limits them. Registers of
@@ -135,6 +136,20 @@ class ErasedSubjectsAbsent(Check):
             ),
             environment={"NACHWEIS_EXAMPLE_KEY": "00" * 32},
         ),
+        Example(
+            "the secret of the ledger was destroyed",
+            Outcome.NOT_AVAILABLE,
+            _tables(
+                ["6303a85bb6ce539d45aac0daf7cde7a248051feb5ac86499ca4f5159e2886ea2"],
+                dt.datetime(2026, 2, 1, 12),
+                subject_key={
+                    "column": "person",
+                    "form": "hmac_sha256",
+                    "key_env": "NACHWEIS_EXAMPLE_KEY",
+                    "shredded_on": "2026-03-01",
+                },
+            ),
+        ),
         Example("scored after the erasure", Outcome.FAIL, dict(_log(dt.datetime(2026, 3, 2, 8)))),
         Example("scored before the erasure", Outcome.PASS, dict(_log(dt.datetime(2026, 3, 2, 10)))),
         Example("erased at an unknown time", Outcome.FAIL, _tables(["b"], None)),
@@ -155,7 +170,7 @@ class ErasedSubjectsAbsent(Check):
         """Join the rows in question with every ledger."""
         own = inputs.data_set
         cutoff = inputs.night.end - dt.timedelta(days=inputs.param("grace_days"))
-        for ledger in _ledgers(inputs):
+        for ledger in _searchable(_ledgers(inputs)):
             erased = _erased_at(ledger)
             if own.subject_key is None or ledger.subject_key is None:
                 continue
@@ -176,7 +191,9 @@ class ErasedSubjectsAbsent(Check):
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding over all ledgers; a person found in one outweighs a ledger not readable."""
-        ledgers, found = _ledgers(inputs), searched_lists(observations)
+        every, found = _ledgers(inputs), searched_lists(observations)
+        ledgers = _searchable(every)
+        shredded = [one.id for one in every if one not in ledgers]
         rows = max((counts.rows for counts in found.values()), default=0)
         keys = max((counts.keys for counts in found.values()), default=0)
         unread = unread_lists(observations)
@@ -187,6 +204,9 @@ class ErasedSubjectsAbsent(Check):
         ]
         if any(counts.rows_matched for counts in found.values()):
             outcome, explanation = Outcome.FAIL, "Erased people were found in this data set."
+        elif shredded and not ledgers:
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = "Nobody can be looked for: the secrets of all ledgers were destroyed."
         elif unread:
             outcome = Outcome.NOT_AVAILABLE
             explanation = f"A ledger could not be searched: {unread[0]}."
@@ -199,11 +219,17 @@ class ErasedSubjectsAbsent(Check):
         else:
             outcome = Outcome.PASS
             explanation = "No erased person was found in the rows searched."
+        if shredded and ledgers:
+            explanation += f" Not available, since the secret was destroyed: {', '.join(shredded)}."
         yield self.finding(
             inputs,
             outcome,
             explanation,
-            measurements=[*_measurements(found), *entries_without_key(ledgers, observations)],
+            measurements=[
+                *_measurements(found),
+                *_not_available(shredded),
+                *entries_without_key(ledgers, observations),
+            ],
             scope=f"rows with a key, window {inputs.rows_in_question.window}, ledgers: "
             f"{', '.join(sorted(found))}",
             declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
@@ -215,6 +241,24 @@ def _ledgers(inputs: Inputs) -> list[DataSet]:
         data_set
         for _, data_set in sorted(inputs.world.data_sets.items())
         if data_set.role is DataSetRole.ERASURE_LEDGER
+    ]
+
+
+def _searchable(ledgers: Iterable[DataSet]) -> list[DataSet]:
+    """Ledgers whose secret was not destroyed."""
+    return [one for one in ledgers if one.subject_key is None or not one.subject_key.shredded_on]
+
+
+def _not_available(shredded: Iterable[str]) -> list[Measurement]:
+    return [
+        Measurement(
+            name="rows_of_erased",
+            value=None,
+            unit="rows",
+            group=ledger,
+            reason="the secret of this ledger was destroyed",
+        )
+        for ledger in shredded
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from enum import StrEnum
 from typing import Literal
 
@@ -117,11 +118,15 @@ class SubjectKey(Manifest):
     form: Literal["plain", "hmac_sha256"] = "plain"
     key_env: str | None = None
     """For keyed hashes: the environment variable that holds the secret, hexadecimal."""
+    shredded_on: dt.date | None = None
+    """Day on which the secret was destroyed; who is meant can no longer be looked for."""
 
     @model_validator(mode="after")
     def _secret(self) -> SubjectKey:
         if self.form == "hmac_sha256" and not self.key_env:
             raise ValueError("hmac_sha256 needs key_env, the name of the variable with the secret")
+        if self.form == "plain" and self.shredded_on is not None:
+            raise ValueError("plain keys have no secret that could be destroyed")
         return self
 
 
