@@ -5,6 +5,7 @@ Runs apart from the nights, so that it also notices that none ran.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from nachweis.domain.canonical import digest
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.incident import IncidentKind
+from nachweis.domain.night import Night
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.context import NightContext, open_context
 from nachweis.pipeline.incidents import open_incident
@@ -85,7 +87,8 @@ def self_check(
     context = open_context(night or moment.date().isoformat())
     if night is None:
         today = moment.astimezone(context.night.zone).date()
-        context = open_context((today - dt.timedelta(days=1)).isoformat())
+        last = Night(today - dt.timedelta(days=1), context.loaded.world.organisation.timezone)
+        context = dataclasses.replace(context, night=last)
     verification = (verify_all if full else verify_new)(context.settings)
     incident = None if verification.ok else _incident(context, verification)
     prolonged, locks = _prolonged(context, moment) if verification.ok else (0, "")

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nachweis.domain.canonical import digest_bytes
 from nachweis.domain.manifest.common import Digest
+from nachweis.pipeline.archive import keep_cached
 from nachweis.settings import Settings
 from nachweis.storage.folder_store import FolderStore
 from nachweis.storage.object_store import ObjectStore
@@ -264,10 +265,4 @@ def _note(settings: Settings, report: VerifyReport, full_at: dt.datetime) -> Non
         "head": report.anchored_head,
         "full_at": full_at.isoformat(),
     }
-    draft = path.with_name(f".{path.name}.{id(content):x}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content))
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
+    keep_cached(path, json.dumps(content).encode())
