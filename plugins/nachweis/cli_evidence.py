@@ -209,6 +209,31 @@ def key_new(path: Annotated[Path, typer.Argument(help="File of the private key."
     out.print(f"fingerprint  {pinned(public)}", markup=False)
 
 
+@key_app.command("fetch")
+def key_fetch(
+    uri: Annotated[str, typer.Argument(help="URI of the signer, e.g. awskms:ARN or hv:NAME.")],
+    path: Annotated[Path, typer.Argument(help="File that gets the public key.")],
+) -> None:
+    """Write the public key of a signer whose private key stays in a key service or a module."""
+    from nachweis.settings import Settings
+    from nachweis.storage.remote_signers import fetch_public_key
+    from nachweis.storage.signing import fingerprint
+
+    found, pem = fetch_public_key(uri, Settings())
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(pem)
+    except OSError as error:
+        raise NachweisError(
+            f"the public key cannot be written ({error.strerror})",
+            where=str(path),
+            remedy="name another file; keys are kept",
+        ) from error
+    out.print(f"written  {path}", markup=False)
+    out.print(f"fingerprint  {fingerprint(pem)}", markup=False)
+    out.print(f"signer  {found}", markup=False)
+
+
 @key_app.command("rotate")
 def key_rotate(
     to: Annotated[str, typer.Option(help="URI of the new signer, e.g. file2:/etc/keys/new.pem.")],
@@ -227,7 +252,8 @@ def key_rotate(
     more = {"signer": to, "signer_public_key": str(public_key) if public_key else None}
     appended = rotate(settings, settings.model_copy(update=more), keep=keep)
     _signed(appended.entry.sequence, appended.anchor_problem)
-    out.print(f"Now set NACHWEIS_SIGNER={to} wherever nights run", markup=False)
+    named = f" and NACHWEIS_SIGNER_PUBLIC_KEY={public_key}" if public_key else ""
+    out.print(f"Now set NACHWEIS_SIGNER={to}{named} wherever nights run", markup=False)
 
 
 @key_app.command("revoke")

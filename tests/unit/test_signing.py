@@ -83,16 +83,13 @@ def test_remote_signers_need_their_public_key(tmp_path: Path) -> None:
 
 
 def test_a_missing_client_library_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("securesystemslib")
-    signing.generate_key(tmp_path / "k.pem")
-    settings = _settings(tmp_path, signer="hv:ledger/1", signer_public_key=str(tmp_path / "k.pub"))
-    try:
-        import hvac  # noqa: F401
-    except ImportError:
-        with pytest.raises(SettingsError, match="not installed"):
-            signing.open_signer(settings)
-    else:
-        pytest.skip("hvac is installed")
+    """The library of hardware modules is not among the product's own."""
+    path = _write_key(tmp_path / "k.pem", ec.generate_private_key(ec.SECP256R1()))
+    key = signing.open_signer(_settings(tmp_path, signer=f"file2:{path}")).public_key
+    public = tmp_path / "k.pub"
+    public.write_text(signing.public_key_pem(key))
+    with pytest.raises(SettingsError, match="not installed"):
+        signing.open_signer(_settings(tmp_path, signer="hsm:2", signer_public_key=str(public)))
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])

@@ -24,6 +24,7 @@ from nachweis.storage.public_keys import (
     pinned,
     public_key_pem,
 )
+from nachweis.storage.remote_signers import remote_signer
 from nachweis.storage.signature_batch import Job, verify_all
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def open_signer(settings: Settings) -> Signer:
         )
     if scheme == "file2":
         return _file_signer(_file_of(settings.signer))
-    return _remote_signer(settings.signer, settings)
+    return remote_signer(settings.signer, settings)
 
 
 def _file_of(uri: str) -> Path:
@@ -205,50 +206,6 @@ def _file_signer(path: Path) -> Signer:
         ) from error
 
 
-def _remote_signer(uri: str, settings: Settings) -> Signer:
-    """A signer whose private key stays elsewhere; its library speaks to it."""
-    from securesystemslib.exceptions import UnsupportedLibraryError
-    from securesystemslib.signer import Signer
-
-    if settings.signer_public_key is None:
-        raise SettingsError(
-            "this signer needs its public key",
-            where="NACHWEIS_SIGNER_PUBLIC_KEY",
-            remedy="export the public key as a PEM file and give its path",
-        )
-    try:
-        pem = Path(settings.signer_public_key).read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"the signer's public key cannot be read ({type(error).__name__})",
-            where=settings.signer_public_key,
-        ) from error
-
-    def secret(name: str) -> str:
-        if settings.signer_pin is None:
-            raise SettingsError(f"the signer asks for its {name}", where="NACHWEIS_SIGNER_PIN")
-        return settings.signer_pin.get_secret_value()
-
-    try:
-        return Signer.from_priv_key_uri(uri, load_public_key(pem), secret)
-    except UnsupportedLibraryError as error:
-        raise SettingsError(
-            "the signer's client library is not installed",
-            where="NACHWEIS_SIGNER",
-            remedy="awskms: needs boto3, hv: needs hvac, hsm: needs PyKCS11 and asn1crypto",
-        ) from error
-    except ValueError as error:
-        raise SettingsError("the signer's URI is malformed", where="NACHWEIS_SIGNER") from error
-    except NachweisError:
-        raise
-    except Exception as error:
-        raise SettingsError(
-            f"the signer cannot be opened ({type(error).__name__})",
-            where="NACHWEIS_SIGNER",
-            remedy="check that the key service can be reached and knows the key",
-        ) from error
-
-
 # --------------------------------------------------------------------------------- envelopes
 
 
@@ -264,14 +221,14 @@ def sign(signer: Signer, payload: bytes, *others: Signer) -> bytes:
         A DSSE envelope as canonical JSON.
 
     Raises:
-        NachweisError: If a remote signer fails.
+        NachweisError: If a remote signer fails, or signs with another key than it should.
     """
     from securesystemslib.dsse import Envelope
 
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     for one in (signer, *others):
         try:
-            envelope.sign(one)
+            signature = envelope.sign(one)
         except NachweisError:
             raise
         except Exception as error:
@@ -280,6 +237,13 @@ def sign(signer: Signer, payload: bytes, *others: Signer) -> bytes:
                 where="NACHWEIS_SIGNER",
                 remedy="check that the key service can be reached and allows signing",
             ) from error
+        # An entry with a wrong signature cannot be taken back, and nothing could follow it.
+        if not verify_all([Job(one.public_key, signature, envelope.pae())])[0]:
+            raise NachweisError(
+                "the signature does not verify with the signer's public key; nothing was written",
+                where="NACHWEIS_SIGNER_PUBLIC_KEY",
+                remedy="write the key's public part again: nachweis key fetch",
+            )
     return canonical_bytes(envelope.to_dict())
 
 
