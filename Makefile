@@ -52,7 +52,7 @@ down: env ## Stop what `make up` started
 
 .PHONY: test
 test: lint ## Lint, types and all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: dev ## Ruff, mypy, import contracts
@@ -79,6 +79,7 @@ detection: dev ## Plant defects, write docs/detection.md: make detection [SEEDS=
 docs: env ## Write what is generated (schemas, checks.md, messages); check links
 	@$(BIN)/nachweis lint --write-schemas manifests/schema
 	@$(BIN)/nachweis export schema --out docs/schema
+	@$(BIN)/python -m nachweis.pipeline.coverage
 	@$(BIN)/nachweis check list --markdown > docs/checks.md
 	@$(BIN)/python -m nachweis.pages.messages
 	@$(BIN)/python tools/check_links.py README.md CONTRIBUTING.md docs

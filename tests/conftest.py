@@ -17,10 +17,32 @@ from nachweis.storage.bootstrap import bootstrap
 from nachweis.storage.embedded import EmbeddedStore
 from nachweis.storage.s3_client import StoreAccess
 
+HERE = Path(__file__).parent
+
 for _name in [name for name in os.environ if name.startswith("NACHWEIS_")]:
     # Tests never meet the store, keys or world of whoever runs them.
     if _name not in {"NACHWEIS_REAL_DATA", "NACHWEIS_ALL_NIGHTS"}:
         del os.environ[_name]
+
+
+LONGEST = (
+    "integration/test_airflow_runner.py",
+    "detection/test_demo_nights.py",
+    "integration/test_airflow_local.py",
+    "detection/test_bank_months.py",
+    "unit/test_pages_site.py",
+    "integration/test_night_kill.py",
+    "contract/test_plugins_folder.py",
+    "contract/test_checks.py",
+    "browser/test_site_pages.py",
+)
+"""Files that take longest, begun first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; the order is otherwise kept."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(HERE).as_posix(), len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)
