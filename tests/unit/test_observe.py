@@ -108,6 +108,19 @@ def test_requests_of_many_checks_cost_what_one_check_costs(tmp_path: Path):
         assert found.window(LOG).rows == 3
 
 
+def test_samples_that_differ_by_size_are_read_together(tmp_path: Path):
+    rows = {"log": {"id": [i // 3 for i in range(60)], "x": [float(i) for i in range(60)]}}
+    wanted = [Sample(f"s{n}", LOG, ("x",), n) for n in (7, 50, 20)]
+    keyed = data_set(fields={"key": "id"})
+    with memory_tables_of(rows, tmp_path, keyed) as tables:
+        seen = run(tables, {"check": [*wanted, Sample("other", LOG, ("x",), 7, seed=1)]})["check"]
+        together = tables.log.count("log:whole", "sample")
+        alone = {one.name: tables.sample(one)["x"].tolist() for one in wanted}
+    assert together == 2
+    assert {name: seen[name]["x"].tolist() for name in alone} == alone
+    assert seen["other"]["x"].tolist() != alone["s7"]
+
+
 def test_the_models_current_window_applies(tmp_path: Path):
     timed = data_set(time={"column": "at"}, columns=[{"name": "at", "type": "timestamp"}])
     rows = {"log": {"at": ["2026-03-01T10:00:00", "2026-03-02T10:00:00"]}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import math
 import mmap
 import os
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from nachweis.domain.errors import DataError
 from nachweis.domain.observation import GroupedCounts, Missing, Sample, Source
+from nachweis.engines.hashes import hashed
 from nachweis.engines.versions import file_digest
 from tests.unit.data_worlds import data_set, memory_tables_of, parquet, tables_of
 
@@ -307,6 +309,32 @@ def test_rows_without_a_declared_key_cannot_be_sampled(tmp_path: Path):
         pytest.raises(DataError, match="without a key"),
     ):
         tables.sample(Sample("s", LOG, ("x",), 5))
+
+
+@pytest.mark.parametrize("keyed", [20_000, 4_000, 0])
+def test_large_sample_is_the_one_that_ordering_all_rows_gives(tmp_path: Path, keyed):
+    """With keys of all rows, of fewer than are wanted, and of none; each key is there twice."""
+    keys = [str(i // 2) if i < keyed else None for i in range(20_000)]
+    parquet(tmp_path / "log.parquet", {"id": pa.array(keys, pa.string()), "x": range(20_000)})
+    with tables_of(tmp_path, data_set(fields={"key": "id"})) as tables:
+        found = tables.sample(Sample("s", LOG, ("id", "x"), 9_001, 3))
+
+    def place(i):
+        digest = None if keys[i] is None else hashlib.md5(f"3:{keys[i]}".encode()).hexdigest()
+        return digest is None, digest or "", keys[i] or "", i
+
+    assert found["x"].tolist() == sorted(range(20_000), key=place)[:9_001]
+
+
+def test_engine_hashes_are_those_of_ibis(tmp_path: Path):
+    with memory_tables_of({"log": {"n": [1, 2, None], "t": ["a", None, ""]}}, tmp_path) as tables:
+        table = tables.relation(LOG)
+        for column in (table.n.cast("int64"), table.t.cast("string")):
+            both = table.select(ours=hashed(column), theirs=column.hash()).to_pyarrow()
+            ours = [
+                value - 2**64 if value >= 2**63 else value for value in both["ours"].to_pylist()
+            ]
+            assert ours == both["theirs"].to_pylist()
 
 
 # -------------------------------------------------------------------------------- versions

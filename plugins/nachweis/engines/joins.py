@@ -81,6 +81,7 @@ class Joiner:
         self._local = local
         self._environment = environment
         self._hashes: dict[tuple[str, str], str] = {}
+        self._found: dict[str, str] = {}
 
     def overlap(self, request: Overlap, left: Side, right: Side) -> OverlapCounts:
         """Count left rows and keys with a partner on the right, in one statement.
@@ -146,17 +147,25 @@ class Joiner:
         rows = _filtered(self._session, left, where)
         others = _filtered(self._session, right, join.where)
         rows, others = self._keyed(left, rows, join.key[0], right, others, join.key[1])
-        partners = self._one_per_key(join, right, others)
+        partners = self._partners(self._one_per_key(join, right, others), left)
         new_names = ", ".join(f"r.{quote(new)}" for new, _ in join.columns)
         view = self._session.name("joined")
         self._session.query(
             f"CREATE TEMP VIEW {view} AS SELECT l.* EXCLUDE ({_KEY}), {new_names} "
-            f"FROM ({rows}) l LEFT JOIN ({partners}) r ON r.{_KEY} = l.{_KEY}",
+            f"FROM ({rows}) l LEFT JOIN {partners} r ON r.{_KEY} = l.{_KEY}",
             left.label,
             "schema",
             where=left.where,
         )
         return self._session.table(view, left.where)
+
+    def _partners(self, sql: str, left: Side) -> str:
+        """Temporary table of partners, found once for all statements that count beside them."""
+        if sql not in self._found:
+            name = self._session.name("partners")
+            self._statement(left, f"CREATE TEMP TABLE {name} AS {sql}", "load")
+            self._found[sql] = name
+        return self._found[sql]
 
     def _one_per_key(self, join: Join, right: Side, others: str) -> str:
         columns = [(quote(new), quote(column)) for new, column in join.columns]

@@ -190,8 +190,11 @@ def _observe_source(scan: _Scan, items: Sequence[_Asked], results: _Results) -> 
     _grouped(scan, items, results)
     _profiled(scan, items, results)
     done: dict[Request, Any] = {}
+    samples = [item.request for item in items if isinstance(item.request, Sample)]
     for item in items:
-        if not isinstance(item.request, Scalar | GroupedCounts | Profile):
+        if isinstance(item.request, Sample):
+            results.put(item, _sampled(scan, item.request, samples, done))
+        elif not isinstance(item.request, Scalar | GroupedCounts | Profile):
             results.put(item, _once(scan, item.request, done))
 
 
@@ -248,6 +251,22 @@ def _once(scan: _Scan, request: Request, done: dict[Request, Any]) -> Any:
         else:
             done[anonymous] = _attempt(lambda: _execute(scan, request))
     return done[anonymous]
+
+
+def _sampled(
+    scan: _Scan, request: Sample, samples: Sequence[Sample], done: dict[Request, Any]
+) -> Any:
+    """Rows of a sample: of those that differ by size alone, all are the first rows of the largest.
+
+    Samples are ordered by their keys' hashes, so that a smaller one is read with a larger one.
+    """
+    alike = [
+        other for other in samples if replace(other, name="", n=0) == replace(request, name="", n=0)
+    ]
+    rows = _once(scan, max(alike, key=lambda other: other.n), done)
+    if isinstance(rows, Missing):
+        return rows
+    return {column: values[: request.n] for column, values in rows.items()}
 
 
 def _scored(scan: _Scan, request: ModelScores, done: dict[Request, Any]) -> Any:

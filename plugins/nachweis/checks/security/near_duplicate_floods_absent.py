@@ -20,6 +20,7 @@ from nachweis.domain.observation import (
     Scalar,
     Source,
 )
+from nachweis.engines.hashes import hashed
 from nachweis.engines.intervals import wilson_interval
 
 _NO_STEP = 1_000_000  # beyond every step of a finite number
@@ -165,12 +166,12 @@ def _cell(columns: list[Column]) -> Expression:
                 number = (number.isnan() | number.isinf()).ifelse(None, number)
                 step = (number.sign() * (number.abs() + 1).ln() * _GRID).round().cast("int64")
                 # The column's place is part of what is hashed: equal cells never cancel out.
-                parts.append((step.fill_null(_NO_STEP) * len(columns) + place).hash())
+                parts.append(hashed(step.fill_null(_NO_STEP) * len(columns) + place))
             else:
                 text = value.cast("string")
                 if column.free_text:
                     text = text.lower().re_replace(r"[0-9]+", "#")
-                parts.append((f"{place}=" + text.fill_null("-")).hash())
+                parts.append(hashed(f"{place}=" + text.fill_null("-")))
         return reduce(xor, parts)
 
     return expression

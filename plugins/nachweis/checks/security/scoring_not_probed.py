@@ -12,6 +12,7 @@ from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycl
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import DataSetRole, FieldRole, ModelKind
 from nachweis.domain.observation import CountTable, Expression, GroupedCounts, Observations, Request
+from nachweis.engines.hashes import hashed
 
 _FEWEST_FEATURES = 3
 _DIFFERENT = 0.5
@@ -157,7 +158,7 @@ def _combinations(names: Sequence[str], without: str = "") -> Expression:
     def expression(table: Any) -> Any:
         # Hashed by column, not as one text: one pass serves every combination.
         parts = [
-            (f"{place}=" + table[name].cast("string").fill_null("")).hash()
+            hashed(f"{place}=" + table[name].cast("string").fill_null(""))
             for place, name in enumerate(names)
             if name != without
         ]
