@@ -78,6 +78,10 @@ def test_a_backup_verifies_grows_and_gives_a_store_that_verifies(
     said = {one.remark for one in first.verification.report.notices}
     assert said == {Remark.NOT_VERSIONED}, "a copy knows no versions; nothing else is to be said"
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.rglob("*.json"))
+    stamp = layout.timestamp(2)
+    open_store(settings, "anchor").put_if_absent(
+        stamp, b"a time stamp", content_type="application/timestamp-reply"
+    )
     store.night("2026-10-12", "b" * 16)
     second = backup(settings, folder)
     assert second.verification.ok
@@ -100,6 +104,7 @@ def test_a_backup_verifies_grows_and_gives_a_store_that_verifies(
     done = restore(fresh, folder)
     assert done.verification.ok
     assert done.kept == 1
+    assert open_store(fresh, "anchor").get(stamp) == b"a time stamp"
     before, after = verify_all(settings).report, verify_all(fresh).report
     assert (after.head, after.nights, after.checked, after.anchored) == (
         before.head,

@@ -176,18 +176,18 @@ def _copied(key: str, bucket: BucketRole, length: int) -> bool:
         return False
     if _bucket(location.kind) != bucket:
         return False
-    numbered = location.kind in {Kind.LEDGER, Kind.CHECKPOINT}
+    numbered = location.kind in {Kind.LEDGER, Kind.CHECKPOINT, Kind.TIMESTAMP}
     return not numbered or location.number("sequence") <= length
 
 
 def _bucket(kind: Kind) -> BucketRole:
     if kind is Kind.TEXT:
         return "narratives"
-    return "anchor" if kind is Kind.CHECKPOINT else "records"
+    return "anchor" if kind in {Kind.CHECKPOINT, Kind.TIMESTAMP} else "records"
 
 
 def _order(key: str) -> tuple[bool, str]:
-    return layout.locate(key).kind in {Kind.LEDGER, Kind.CHECKPOINT}, key
+    return layout.locate(key).kind in {Kind.LEDGER, Kind.CHECKPOINT, Kind.TIMESTAMP}, key
 
 
 def _keys(folder: Path) -> list[str]:
