@@ -112,6 +112,16 @@ def test_a_document_for_people_says_what_it_shows_and_how_to_verify(
     assert "nachweisverify" in shown
 
 
+@pytest.mark.parametrize("name", ["dpv", "cyclonedx", "oscal", "oscal-poam", "openlineage"])
+def test_a_document_for_programs_says_what_it_shows_and_how_to_verify(name: str) -> None:
+    kind = "dossier" if "record" not in formats()[name].kinds else "record"
+    shown = read(name, formats()[name].render(source(kind)))
+    assert "evidencereport" in shown or "Neitheradeviationnoritsabsence" in shown
+    assert "nachweisverify" in shown
+    if name == "dpv":
+        assert "evidencereport" in shown and "Nachweisbericht" in shown
+
+
 def test_every_page_of_the_site_names_night_digest_and_how_to_verify(tmp_path: Path) -> None:
     world = demo_world()
     only = {"activities": {"newsletter": world.activities["newsletter"]},

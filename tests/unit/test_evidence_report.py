@@ -22,13 +22,14 @@ from nachweis.domain.finding import (
     SubjectKind,
     Threshold,
 )
-from nachweis.domain.manifest.common import LANGUAGES
-from nachweis.domain.record import EvidenceRef, FindingView
+from nachweis.domain.manifest.common import LANGUAGES, Origin, Verdict
+from nachweis.domain.record import Comparison, EvidenceRef, FieldVerdict, FindingView, Pair
 from nachweis.domain.site_data import Behind, Moment, PastNight
 from nachweis.pages.catalogue import check_pages
 from nachweis.pages.exports import Source, formats
 from nachweis.pages.exports._values import flat
 from nachweis.pages.exports.evidence import blocks
+from nachweis.pages.pairs import pair_name, pair_value
 from nachweis.pages.report import Block
 from nachweis.pipeline.behind import _corrections, _signed_by
 from tests.approval_desk import TARGET, Office
@@ -228,3 +229,64 @@ def test_the_pdf_holds_the_version_and_the_assessment_byte_for_byte() -> None:
         "dossier.json": canonical_bytes(made.only.document),
         "assessment.json": canonical_bytes(made.only.assessment),
     }
+
+
+DEVIATIONS = {
+    "EV-SCHEMA": (Pair(what="undeclared", declared="== 0", observed=1, agrees=False),
+                  "Nicht angegebene Spalten", "=\u00a00", "1"),
+    "EV-RETAIN": (Pair(what="oldest age", declared="P24M + P14D", observed=31, unit="months"),
+                  "Alter der ältesten Zeile (Monate)", "24 Monate + 14 Tage", "31"),
+    "EV-PERMIT": (Pair(what="rows without basis", declared="== 0", observed="1-9", agrees=False),
+                  "Zeilen ohne gültige Rechtsgrundlage", "=\u00a00", "1-9"),
+    "EV-REGION": (Pair(what="region of orders", declared="EEA, CH", observed="us-east-1 (US)",
+                       agrees=False), "Region von orders", "EWR, CH", "us-east-1 (US)"),
+    "EV-IAM": (Pair(what="undeclared readers", declared="== 0", observed=2, agrees=False),
+               "Nicht angegebene Lesende", "=\u00a00", "2"),
+    "EV-PURPOSE": (Pair(what="data sets for other purposes", declared="== 0", observed=1,
+                        agrees=False), "Für andere Zwecke angegebene Datenbestände", "=\u00a00",
+                   "1"),
+    "EV-NOTICE": (Pair(what="paragraphs of the published notice", declared=12, observed=11,
+                       agrees=False), "Absätze des erzeugten Hinweises", "12", "11"),
+    "EV-STORE": (Pair(what="encryption of orders", declared="encrypted", observed="none",
+                      agrees=False), "Verschlüsselung von orders", "verschlüsselt", "keine"),
+    "EV-ARTEFACT": (Pair(what="digest as declared", declared="== true", observed=False,
+                         agrees=False), "SHA-256 der Modelldatei wie angegeben", "ja", "nein"),
+}  # fmt: skip
+"""Comparisons that a record is asked for, each with a difference and how it is spelled out."""
+
+
+@pytest.mark.parametrize("rule", DEVIATIONS)
+def test_a_contradiction_says_what_was_compared_declared_and_observed(rule: str) -> None:
+    pair, name, declared, observed = DEVIATIONS[rule]
+    held = Pair(what="rows without key", declared="== 0", observed=0, agrees=True)
+    unknown = Pair(what="replication of orders", declared="EEA", observed=None)
+    verdict = FieldVerdict(
+        field="logic", origin=Origin.DECLARED, verdict=Verdict.CONTRADICTED,
+        tested_on="2026-11-20", evidence=(REFERENCE,), explanation="an English sentence",
+        comparisons=(
+            Comparison(rule=rule, verdict=Verdict.CONTRADICTED, pairs=(held, pair, unknown)),
+            Comparison(rule="EV-EGRESS", verdict=Verdict.NOT_TESTED, reason="no_network_view"),
+        ),
+    )  # fmt: skip
+    made = source(language="de")
+    assert made.only.assessment is not None
+    assessment = {**made.only.assessment, "verdicts": [verdict.model_dump(mode="json")]}
+    version = dataclasses.replace(made.only, assessment=assessment)
+    made = dataclasses.replace(made, versions=(version,))
+    (row,) = next(part for part in block(made, "first").parts if part["t"] == "table")["rows"]
+    cells = [flat(cell) for cell in row]
+    assert made.words.label(f"rule.{rule}") in cells[2] and name in cells[2]
+    assert cells[3:5] == [declared, observed]
+    assert cells[5] == "20. November 2026" and cells[6].startswith("abababab")
+    every = said(block(made, "verdicts"))
+    assert made.words.label("why.no_network_view") in every
+    assert made.words.unknown == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_without_a_label_stay_english_and_say_so(language: str) -> None:
+    words = demo().words(language)
+    odd = Pair(what="odd number [group: a]", declared=None, observed=0.25, unit="share")
+    assert pair_name(odd, words) == ("odd number (share) [group: a]", language == "en")
+    assert pair_value(0.25, words) == ("0.25" if language == "en" else "0,25")
+    assert pair_value("<= 0.05", words) == ("≤\u00a00.05" if language == "en" else "≤\u00a00,05")

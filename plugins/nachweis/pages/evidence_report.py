@@ -6,6 +6,7 @@ in the order of Annex IV, then what is known not to have been looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,14 @@ from nachweis.domain.site_data import Behind
 from nachweis.pages.evidence_measured import Measured
 from nachweis.pages.exports._model import values
 from nachweis.pages.exports._values import Part, text
+from nachweis.pages.pairs import pair_name, pair_value
 from nachweis.pages.render import harmless
 from nachweis.pages.report import Block
 from nachweis.pages.words import Words
+
+_REPEATS = r"(?:\d+ check results? agrees?|EV-[A-Z]+: [a-z_]+|declared; no check looks at it)"
+_SAYS_NO_MORE = re.compile(f"{_REPEATS}(?:; {_REPEATS})*")
+"""Explanations that only repeat the verdicts of the rules."""
 
 
 class EvidenceReport:
@@ -80,7 +86,7 @@ class EvidenceReport:
                 cells.state("verdict", item.verdict.value),
                 cells.said(f"origin.{item.origin.value}"),
                 self._scope(item),
-                self._reason(item),
+                self._explained(item),
             )
             for item in self.assessment.verdicts
         ]
@@ -113,15 +119,45 @@ class EvidenceReport:
             (
                 text(self._field(item)),
                 cells.state("verdict", item.verdict.value),
-                self._reason(item),
+                *compared,
                 cells.day(item.tested_on),
                 cells.digest(item.evidence[0].digest if item.evidence else None),
             )
             for item in found
+            for compared in self._deviating(item)
         ]
-        heads = ("report.field", "report.verdict", "report.reason", "report.tested_on",
-                 "report.evidence")  # fmt: skip
+        heads = ("report.field", "report.verdict", "report.compared", "ev.declared", "ev.observed",
+                 "report.tested_on", "report.evidence")  # fmt: skip
         return [cells.table(heads, rows, self.words.label("report.contradictions"))]
+
+    def _deviating(self, verdict: FieldVerdict) -> list[tuple[Part, Part, Part]]:
+        """What was compared, what was declared, what was observed: one row per difference."""
+        rows = []
+        for item in verdict.comparisons:
+            if item.verdict is not verdict.verdict:
+                continue
+            named = f"{self.words.label(f'rule.{item.rule}')} ({item.rule})"
+            for pair in item.pairs:
+                if pair.agrees or pair.observed is None:
+                    continue
+                name, own = pair_name(pair, self.words)
+                rows.append(
+                    (
+                        {"t": "list", "items": [text(named), text(name) if own
+                                                else self.cells.detail(name)]},
+                        text(pair_value(pair.declared, self.words)),
+                        text(pair_value(pair.observed, self.words)),
+                    )
+                )  # fmt: skip
+        if rows:
+            return rows
+        rules = [
+            text(f"{self.words.label(f'rule.{item.rule}')} ({item.rule})")
+            for item in verdict.comparisons
+            if item.verdict is verdict.verdict
+        ]
+        compared: Part = {"t": "list", "items": rules} if rules else text("–")
+        return [(compared, text("–"), self._reason(verdict))]
 
     def _waivers(self) -> list[Part]:
         found = [item for item in self.assessment.findings if item.waiver]
@@ -234,6 +270,22 @@ class EvidenceReport:
         day = self.words.date(verdict.tested_on) if verdict.tested_on else ""
         said = "\n".join(item for item in (harmless(verdict.scope), day) if item)
         return text(said or "–")
+
+    def _explained(self, verdict: FieldVerdict) -> Part:
+        """Every rule that speaks about a field with what it came to, then the checks' own words."""
+        said = [
+            text(
+                f"{self.words.label(f'rule.{item.rule}')}: "
+                f"{self.words.label(f'verdict.{item.verdict.value}')}"
+                + (f" – {self.words.label(f'why.{item.reason}')}" if item.reason else "")
+            )
+            for item in verdict.comparisons
+        ]
+        if not said:
+            return self._reason(verdict)
+        if verdict.explanation and not _SAYS_NO_MORE.fullmatch(verdict.explanation):
+            said.append(self._reason(verdict))
+        return said[0] if len(said) == 1 else {"t": "list", "items": said}
 
     def _reason(self, verdict: FieldVerdict) -> Part:
         said = self.words.value(verdict.explanation, "explanation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from nachweis.domain.manifest.common import LANGUAGES
+from nachweis.pages.pairs import pair_name, pair_value
 from nachweis.pages.words import PERIOD, Words
 
 _HARMFUL = re.compile(
@@ -203,6 +205,8 @@ def environment(templates: Path, words: Words) -> Environment:
         "all_keys": all_keys,
         "in_reading_order": in_reading_order,
         "by_data_set": by_data_set,
+        "pair_name": partial(pair_name, words=words),
+        "pair_value": partial(pair_value, words=words),
         "field_key": lambda field_id: field_id.partition("/")[0],
     }
     made.filters.update(filters)

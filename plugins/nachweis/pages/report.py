@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from nachweis.domain.finding import Finding, Measurement
 from nachweis.domain.site_data import Behind
 from nachweis.pages.exports._values import Part, text
+from nachweis.pages.pairs import SIGNS
 from nachweis.pages.render import harmless
 from nachweis.pages.words import Words
 
 _PLAIN_UNITS = frozenset({"share", "ratio", "difference", "probability", ""})
-_SIGNS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
 _LOOKS: Mapping[str, tuple[str, str]] = {
     "pass": ("good", "✓"), "confirmed": ("good", "✓"), "fail": ("bad", "✗"), "error": ("bad", "!"),
     "contradicted": ("bad", "✗"), "expired": ("warn", "!"), "not_applicable": ("none", "∅"),
@@ -128,7 +128,7 @@ class Cells:
             return text("–")
         value = limit.value == "true" if limit.value in {"true", "false"} else limit.value
         # A sign and its number are never parted.
-        return text(f"{_SIGNS.get(limit.operator, limit.operator)}\u00a0{self.number(value)}")
+        return text(f"{SIGNS.get(limit.operator, limit.operator)}\u00a0{self.number(value)}")
 
     def people(self, measurement: Measurement) -> Part:
         """The size of the sample."""

@@ -13,6 +13,17 @@ from nachweis.pages.words import Words
 
 Kind = Literal["record", "dossier", "register"]
 
+SHOWS = (
+    "Shows what was declared; whether checks support or contradict it stands in the evidence "
+    "report of each night. What nobody declared is left out. To verify: nachweis verify"
+)
+SHOWS_NIGHT = (
+    "Shows what the checks of one night observed; what they did not look at is named so and is "
+    "never a pass. Neither a deviation nor its absence is a legal assessment. To verify: nachweis "
+    "verify"
+)
+"""What stands in formats for programs, which have one language; people read labels instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Version:

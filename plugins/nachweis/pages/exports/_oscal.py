@@ -15,7 +15,7 @@ from typing import Any
 
 from nachweis.domain.control import Control
 from nachweis.domain.finding import Outcome
-from nachweis.pages.exports._model import Source, Version
+from nachweis.pages.exports._model import SHOWS_NIGHT, Source, Version
 from nachweis.pages.render import harmless
 from nachweis.storage import layout
 
@@ -77,6 +77,7 @@ def metadata(source: Source, title: str, night: str) -> Node:
         "roles": [{"id": "assessor", "title": "Nachweis, automated checks"}],
         "parties": [{"uuid": party, "type": "organization", "name": "Nachweis"}],
         "responsible-parties": [{"role-id": "assessor", "party-uuids": [party]}],
+        "remarks": SHOWS_NIGHT,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nachweis.domain.canonical import canonical_bytes
 from nachweis.pages.exports._dossier import Dossier
-from nachweis.pages.exports._model import Format, Source
+from nachweis.pages.exports._model import SHOWS, Format, Source
 from nachweis.pages.render import harmless
 from nachweis.storage import layout
 
@@ -48,6 +48,10 @@ def _render(source: Source) -> bytes:
             "timestamp": f"{version.night}T00:00:00Z",
             "tools": {"components": [{"type": "application", "name": "nachweis"}]},
             "component": model,
+            "properties": [
+                {"name": "nachweis:shows", "value": SHOWS},
+                {"name": "nachweis:night", "value": version.night},
+            ],
         },
         "components": list(components.values()),
         "dependencies": [

@@ -68,6 +68,13 @@ def _render(source: Source) -> bytes:
         }
     else:
         (document,) = nodes
+    labels = source.words.labels
+    document["dct:description"] = _texts(
+        {
+            language: f"{text} {labels['export.verify'][language]}: nachweis verify"
+            for language, text in labels["export.shows_text"].items()
+        }
+    )
     return canonical_bytes({"@context": context(source.templates), **_harmless(document)})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nachweis.domain.finding import Outcome
 from nachweis.pages.exports._dossier import Dossier
-from nachweis.pages.exports._model import Format, Source, Version
+from nachweis.pages.exports._model import SHOWS_NIGHT, Format, Source, Version
 from nachweis.pages.render import harmless
 
 PRODUCER = "urn:nachweis"
@@ -40,6 +40,7 @@ def _render(source: Source) -> bytes:
 def _events(version: Version) -> list[Any]:
     """Start and end of the run that looked at a version."""
     from openlineage.client.event_v2 import InputDataset, Job, Run, RunEvent, RunState
+    from openlineage.client.generated.documentation_job import DocumentationJobFacet
     from openlineage.client.generated.test_run import TestExecution, TestRunFacet
 
     assessment = version.assessment or {}
@@ -57,7 +58,15 @@ def _events(version: Version) -> list[Any]:
             eventTime=f"{night}T00:00:00Z",
             eventType=state,
             run=Run(runId=run, facets=dict(with_facets)),
-            job=Job(namespace=NAMESPACE, name=f"nightly.{kind}.{version.id}"),
+            job=Job(
+                namespace=NAMESPACE,
+                name=f"nightly.{kind}.{version.id}",
+                facets={
+                    "documentation": DocumentationJobFacet(
+                        description=SHOWS_NIGHT, producer=PRODUCER
+                    )
+                },
+            ),
             inputs=inputs,
             producer=PRODUCER,
         )
