@@ -20,7 +20,10 @@ from nachweis.storage.embedded_ports import Ports
 
 STOP_WITHIN = 8.0
 """Seconds for a polite end, usually 2; some ends hang, and killing it loses nothing."""
-MEMORY_LIMIT = "200MiB"
+MEMORY_LIMIT = "512MiB"
+"""Soft limit of the server's heap. It takes about 280 MB at once, most of it buffers that are never
+touched (150 MB resident); a limit below that keeps its collector running all the time.
+"""
 _LARGEST_LOG = 5_000_000
 
 
