@@ -509,6 +509,11 @@ class Needs:
         lambda inputs: any(version.artefact for version in inputs.model.versions),
         "'versions[].artefact' of the model: uri, digest and format",
     )
+    MODEL_SIGNATURE = Need(
+        "model_signature",
+        lambda inputs: any(version.signature for version in inputs.model.versions),
+        "'versions[].signature' of the model: uri of the bundle, and public_key or certificates",
+    )
     CONTROLLED_FIELDS = Need(
         "controlled_fields",
         lambda inputs: any(

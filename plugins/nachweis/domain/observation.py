@@ -284,6 +284,26 @@ class Artefact(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class ArtefactSignature(Request):
+    """A signature in the format of OpenSSF Model Signing, verified without a network.
+
+    The request is about files and no data set: its source is :data:`NO_DATA_SET`.
+    Result: :class:`SignatureFacts`.
+
+    Attributes:
+        uri: The model file.
+        signature: The bundle.
+        public_key: PEM text of the signer's public key.
+        certificates: PEM text of the certificates that are trusted; used without a public key.
+    """
+
+    uri: str
+    signature: str
+    public_key: str | None = None
+    certificates: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LockAudit(Request):
     """Pinned packages of a lock file against a vulnerability feed in OSV format.
 
@@ -610,6 +630,23 @@ class ArtefactFacts:
     imports: int = 0
     signatures: tuple[str, ...] = ()
     dangerous: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFacts:
+    """What came of verifying a model's signature.
+
+    Attributes:
+        valid: Whether everything held; None where the signature is of a kind that is not verified.
+        reason: Why it is not valid, or not verified: the end of a sentence, without file names.
+        files: How many files it names.
+        other: How many of them are missing or hold something else.
+    """
+
+    valid: bool | None
+    reason: str = ""
+    files: int = 0
+    other: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,12 @@ class NightContext:
             for version in model.versions
             if version.artefact is not None
         ]
+        named += [
+            version.signature.uri
+            for model in world.models.values()
+            for version in model.versions
+            if version.signature is not None
+        ]
         in_s3 = any(location.startswith("s3://") for location in named)
         return Tables(
             self.loaded.world,

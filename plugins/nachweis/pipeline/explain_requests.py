@@ -11,6 +11,7 @@ from nachweis.domain.observation import (
     NO_DATA_SET,
     Artefact,
     ArtefactFolder,
+    ArtefactSignature,
     DataVersion,
     Expression,
     GroupedCounts,
@@ -44,6 +45,7 @@ _KINDS = {
 _BESIDE_ROWS = {
     Artefact: "model file, read without loading it",
     ArtefactFolder: "stored models in the folders of artefacts, by name and digest",
+    ArtefactSignature: "signature of the model file, and the files that it names, by digest",
     DataVersion: "version of the data set",
     LockAudit: "pinned packages against a list of known vulnerabilities",
 }

@@ -23,6 +23,7 @@ from nachweis.domain.manifest.suite import Suite
 from nachweis.domain.observation import (
     Artefact,
     ArtefactFolder,
+    ArtefactSignature,
     DataVersion,
     GroupedCounts,
     History,
@@ -59,7 +60,7 @@ _SUPPORTED = (
     SuiteResult,
     TextScan,
 )
-_ABOUT_FILES = (Artefact, DataVersion, LockAudit)
+_ABOUT_FILES = (Artefact, ArtefactSignature, DataVersion, LockAudit)
 _NO_ENGINE = "this observation needs an engine that is not installed"
 
 T = TypeVar("T", bound=Request)
@@ -167,11 +168,17 @@ class _Scan:
 
 
 def _about_files(
-    tables: Tables, request: Artefact | LockAudit | DataVersion, files: FileReader
+    tables: Tables,
+    request: Artefact | ArtefactSignature | LockAudit | DataVersion,
+    files: FileReader,
 ) -> Any:
     """Requests that read no rows."""
     if isinstance(request, Artefact):
         return _attempt(lambda: inspect_artefact(files, request.uri))
+    if isinstance(request, ArtefactSignature):
+        from nachweis.engines.model_signatures import verify_signature
+
+        return _attempt(lambda: verify_signature(files, request))
     if isinstance(request, LockAudit):
         from nachweis.engines.dependencies import audit
 

@@ -41,8 +41,8 @@ class ArtefactAsApproved(Check):
         so unless ``allow_pickle`` is set. Signature files beside it are reported. Undefined without
         a file, for models that are services. Source: this project; opcodes as in Python's
         pickletools; types as in skops; picklescan 1.0.5.
-    Leaves out: Whether a signature is valid and whose it is. What an ONNX or native file computes.
-        Whether the serving system really loaded this file.
+    Leaves out: Whether a signature is valid: ``artefact_signature_valid`` verifies it. What an
+        ONNX or native file computes. Whether the serving system really loaded this file.
     """
 
     severity = Severity.CRITICAL

@@ -54,6 +54,42 @@ class ModelArtefact(Manifest):
     format: Literal["skops", "onnx", "pickle", "joblib", "native", "api"] = "skops"
 
 
+class ModelSignature(Manifest):
+    """A signature of the stored model in the format of OpenSSF Model Signing, and whose it is.
+
+    Exactly one of ``public_key``, ``certificates`` and ``identity`` says who must have signed. Keys
+    and certificates stand here as PEM text: a key that lies beside the signature can be replaced
+    together with it.
+    """
+
+    uri: Uri
+    """The bundle, for example ``models/churn/model.sig``."""
+    public_key: str | None = Field(default=None, max_length=5000)
+    """Public key of the signer (P-256, P-384 or P-521)."""
+    certificates: str | None = Field(default=None, max_length=50_000)
+    """Certificates that are trusted to have issued the signer's."""
+    identity: str | None = Field(default=None, max_length=500)
+    """Whose identity Sigstore vouched for (keyless); it is not verified without a network."""
+
+    @model_validator(mode="after")
+    def _whose(self) -> ModelSignature:
+        if sum(one is not None for one in (self.public_key, self.certificates, self.identity)) != 1:
+            raise ValueError("declare exactly one of public_key, certificates and identity")
+        for name, text, what in (
+            ("public_key", self.public_key, "PUBLIC KEY"),
+            ("certificates", self.certificates, "CERTIFICATE"),
+        ):
+            if text is None:
+                continue
+            if "PRIVATE KEY" in text:
+                raise ValueError(
+                    f"{name}: this is a private key; replace it, and declare its public one"
+                )
+            if f"-----BEGIN {what}-----" not in text:
+                raise ValueError(f"{name}: PEM text is expected, from -----BEGIN {what}----- on")
+        return self
+
+
 class TrainedOn(Manifest):
     """A data set snapshot a version was trained on."""
 
@@ -82,6 +118,7 @@ class ModelVersion(Manifest):
     live_to: dt.datetime | None = None
     traffic_share: float = Field(default=1.0, ge=0, le=1)
     artefact: ModelArtefact | None = None
+    signature: ModelSignature | None = None
     trained_on: list[TrainedOn] = []
     trained_at: dt.date | None = None
     previous: str | None = None
