@@ -18,7 +18,7 @@ from nachweis.cli_correct import correct
 from nachweis.cli_diff import diff
 from nachweis.cli_evidence import doctor, iam, key_app, pack, self_check, verify
 from nachweis.cli_export import export
-from nachweis.cli_findings import print_guidance, waive
+from nachweis.cli_findings import digest, print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.manifest import ModelKind
@@ -59,6 +59,7 @@ cli_backup.register(app)
 cli_erasure.register(app)
 app.command()(diff)
 finding_app.command("waive")(waive)
+finding_app.command("digest")(digest)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

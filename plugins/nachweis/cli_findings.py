@@ -1,4 +1,4 @@
-"""``nachweis finding waive``, and what ``nachweis finding why`` says about acting on a finding."""
+"""``nachweis finding waive`` and ``digest``; what ``nachweis finding why`` says about acting."""
 
 from __future__ import annotations
 
@@ -54,6 +54,22 @@ def waive(
         "the finding reads fail (waived).",
         markup=False,
     )
+
+
+def digest(
+    role: Annotated[
+        str | None, typer.Option(help="Only what this role owns; default: the whole night.")
+    ] = None,
+    night: Annotated[
+        str | None, typer.Option("--night", help="YYYY-MM-DD; default: the newest signed night.")
+    ] = None,
+) -> None:
+    """Print a night's message: what is new, still open and resolved, worst first."""
+    from nachweis.cli import _resolved
+    from nachweis.pipeline.daily_digest import daily_digest
+
+    subject, body = daily_digest(_resolved(), night, role)
+    out.print(f"{subject}\n\n{body}", markup=False, end="")
 
 
 def print_guidance(finding: Finding, night: str) -> None:

@@ -10,6 +10,10 @@ import pytest
 import yaml
 
 from nachweis import registry
+from nachweis.pipeline import night
+from nachweis.pipeline.archive import night_of, open_archive
+from nachweis.pipeline.context import open_context
+from nachweis.pipeline.publish import summarise
 from nachweis.storage.embedded import EmbeddedStore
 from tests.integration.night_support import FIRST, Place, command, place
 
@@ -54,6 +58,23 @@ def test_a_finding_is_explained_to_somebody_who_does_not_know_the_check(here: Pl
     again = command(*reproduce.split()[1:])
     assert again[0] == 0
     assert again[1].startswith(f"fail (high)  {SUITE}\n")
+
+
+def test_the_digest_of_a_role_is_the_message_that_it_gets(here: Place) -> None:
+    archive = open_archive(here.settings)
+    found = summarise(open_context(FIRST), archive, night_of(archive, FIRST))
+    told = night.notify(FIRST, found.model_dump(mode="json"), "email")
+    assert told is not None
+    code, out, _ = command("finding", "digest")
+    assert (code, out) == (0, f"{told['subject']}\n\n{told['body']}")
+    assert "training_data_meets_suite (high)" in out
+    code, out, _ = command("finding", "digest", *ROLE, "--night", FIRST)
+    assert code == 0
+    assert ", about what this role owns." in out
+    assert [out] == [f"{one['subject']}\n\n{one['body']}" for one in told["owners"]]
+    code, _, err = command("finding", "digest", "--role", "ownr")
+    assert code == 2
+    assert 'did you mean "owner"?' in err
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from nachweis.domain.finding import Severity
 from nachweis.domain.manifest.organisation import NotificationPolicy
-from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, message, summary_text
+from nachweis.pipeline.summary import (
+    NewVersion,
+    NightSummary,
+    OpenFinding,
+    digest_text,
+    message,
+    summary_text,
+)
 
 ALL = NotificationPolicy(minimum_severity="medium")
 
@@ -116,3 +123,51 @@ def test_a_role_is_told_about_what_it_owns_only() -> None:
     assert said[1].endswith("https://x/site/nights/2026-03-02.html\n")
     assert message(night, ALL, None, {"model/fine"}) is None
     assert message(night, ALL, None, set()) is None
+
+
+def dated(severity: str, since: str, state: str = "new", check: str = "schema") -> OpenFinding:
+    return open_finding(severity, state).model_copy(update={"since": since, "check": check})
+
+
+def test_the_digest_tells_new_old_and_resolved_apart_worst_first() -> None:
+    night = summary(
+        dated("high", "2026-03-02", check="b_new"),
+        dated("critical", "2026-03-02", check="z_new"),
+        dated("medium", "2026-03-02", check="b_new"),
+        dated("high", "2026-02-20", check="old"),
+        dated("medium", "2026-02-20", "waived", check="old"),
+        dated("low", "2026-02-20", check="small"),
+        resolved=(open_finding("medium", state="resolved").model_copy(update={"check": "gone"}),),
+    )
+    subject, body = digest_text(night, ALL, None)
+    assert subject == "Nachweis 2026-03-02: 1 critical, 1 high, 1 medium"
+    assert body.splitlines()[:8] == [
+        "Night 2026-03-02: 3 new findings that need a person.",
+        "  1 x z_new (critical)",
+        "  2 x b_new (high)",
+        "Still open from earlier nights: 2, 1 waived.",
+        "  2 x old (high)",
+        "Resolved since the night before: 1.",
+        "  1 x gone (medium)",
+        "Counted from medium on, and whatever crashed.",
+    ]
+    assert message(night, ALL, None) == (subject, body)
+
+
+def test_a_night_without_news_has_a_digest_and_no_message() -> None:
+    night = summary(dated("high", "2026-02-20"))
+    subject, body = digest_text(night, ALL, None)
+    assert subject == "Nachweis 2026-03-02: nothing new"
+    assert body.startswith("Night 2026-03-02: nothing new that needs a person.\n")
+    assert "Still open from earlier nights: 1." in body
+    assert message(night, ALL, None) is None
+
+
+def test_a_roles_digest_is_about_what_it_owns() -> None:
+    mine = dated("high", "2026-03-02").model_copy(update={"subject": "model/mine"})
+    gone = mine.model_copy(update={"state": "resolved", "subject": "model/other"})
+    night = summary(dated("critical", "2026-03-02"), mine, resolved=(gone,), blind=("a_check",))
+    subject, body = digest_text(night, ALL, None, {"model/mine"})
+    assert subject == "Nachweis 2026-03-02: 1 high"
+    assert "1 new finding that needs a person, about what this role owns." in body
+    assert "Resolved since the night before: 0." in body

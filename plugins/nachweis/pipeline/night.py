@@ -19,7 +19,7 @@ from nachweis.domain.check import Check
 from nachweis.domain.disclosure import seal_findings
 from nachweis.domain.errors import LeakError, NachweisError
 from nachweis.domain.finding import Finding, Outcome, Subject, SubjectKind
-from nachweis.domain.manifest import Activity, DataSet, Model, World
+from nachweis.domain.manifest import World
 from nachweis.domain.observation import PastFinding
 from nachweis.domain.record import Evidence
 from nachweis.engines.artefacts import FileReader
@@ -28,6 +28,7 @@ from nachweis.pipeline import publish as publishing
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.carry import carry_over
 from nachweis.pipeline.context import NightContext, open_context, software
+from nachweis.pipeline.daily_digest import owned_by_role
 from nachweis.pipeline.examples import replay
 from nachweis.pipeline.judge import judge, plan_subject
 from nachweis.pipeline.leaks import demand_clean
@@ -469,16 +470,9 @@ def _owned(world: World) -> dict[str, set[str]]:
     """Mailbox of each role that has one, to the subjects that the roles behind it own."""
     mailboxes = {role.id: role.notify for role in world.organisation.roles if role.notify}
     owned: dict[str, set[str]] = {}
-    kinds: Mapping[str, Mapping[str, Model | DataSet | Activity]] = {
-        "model": world.models,
-        "data_set": world.data_sets,
-        "activity": world.activities,
-    }
-    for kind, manifests in kinds.items():
-        for key, manifest in manifests.items():
-            mailbox = mailboxes.get(manifest.owner or "")
-            if mailbox is not None:
-                owned.setdefault(mailbox, set()).add(f"{kind}/{key}")
+    for role, subjects in owned_by_role(world).items():
+        if role in mailboxes:
+            owned.setdefault(mailboxes[role], set()).update(subjects)
     return owned
 
 

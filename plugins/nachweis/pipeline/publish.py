@@ -23,6 +23,7 @@ from nachweis.domain.record import (
     Assessment,
     Document,
     Dossier,
+    FindingView,
     NotRun,
     Record,
     Statement,
@@ -553,19 +554,8 @@ def summarise(
         models=subjects.count("model"),
         data_sets=subjects.count("data_set"),
         counts=statement.counts,
-        open=tuple(
-            OpenFinding(
-                check=item.finding.check,
-                subject=str(item.finding.subject),
-                column=item.finding.column,
-                outcome=item.finding.outcome.value,
-                severity=item.finding.severity.value,
-                state=item.state,
-                since=item.since,
-            )
-            for item in views
-            if item.finding.is_open
-        ),
+        open=tuple(_listed(item) for item in views if item.finding.is_open),
+        resolved=tuple(_listed(item) for item in views if item.state == "resolved"),
         blind=statement.blind,
         not_run=tuple(f"{item.what}: {item.reason}" for item in statement.not_run),
         blocked=statement.blocked,
@@ -581,6 +571,18 @@ def summarise(
         site=str(context.settings.site / "index.html"),
         store=context.settings.mode,
         manifest_problems=len(context.loaded.problems),
+    )
+
+
+def _listed(item: FindingView) -> OpenFinding:
+    return OpenFinding(
+        check=item.finding.check,
+        subject=str(item.finding.subject),
+        column=item.finding.column,
+        outcome=item.finding.outcome.value,
+        severity=item.finding.severity.value,
+        state=item.state,
+        since=item.since,
     )
 
 

@@ -52,6 +52,8 @@ class NightSummary(BaseModel):
     """Outcome to number of findings."""
     open: tuple[OpenFinding, ...]
     """Failures and crashes, worst first."""
+    resolved: tuple[OpenFinding, ...] = ()
+    """What was open in the night before and is no more, worst first."""
     blind: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
@@ -179,19 +181,36 @@ def message(
     Returns:
         Subject and body, or None if there is nothing new to tell.
     """
+    narrowed = summary if about is None else _narrowed(summary, about)
+    alarms = narrowed.blind or narrowed.blocked or narrowed.not_run or not narrowed.chain_ok
+    if not (alarms or any(_is_new(item, summary) for item in _told(narrowed.open, policy))):
+        return None
+    return digest_text(summary, policy, link, about)
+
+
+def digest_text(
+    summary: NightSummary,
+    policy: NotificationPolicy,
+    link: str | None,
+    about: Collection[str] | None = None,
+) -> tuple[str, str]:
+    """What a night's message says, or would say: new, still open and resolved, worst first.
+
+    Args:
+        summary: The summary.
+        policy: From which severity on findings are told.
+        link: Where people open the site.
+        about: Only these subjects, for the role that owns them; None is the whole night.
+
+    Returns:
+        Subject and body: counts, names of checks and a link only.
+    """
     if about is not None:
         summary = _narrowed(summary, about)
-    least = Severity(policy.minimum_severity).rank
-    fresh = [
-        item
-        for item in summary.open
-        if item.state == "new"
-        and item.since in {None, summary.night}
-        and (item.outcome == "error" or Severity(item.severity).rank >= least)
-    ]
-    alarms = bool(summary.blind or summary.blocked or summary.not_run or not summary.chain_ok)
-    if not (fresh or alarms):
-        return None
+    told = _told(summary.open, policy)
+    fresh = [item for item in told if _is_new(item, summary)]
+    older = [item for item in told if not _is_new(item, summary)]
+    resolved = _told(summary.resolved, policy)
     by_severity = _tally([item.severity for item in fresh])
     parts = [f"{count} {severity}" for severity, count in by_severity.items()]
     if summary.blind:
@@ -202,14 +221,24 @@ def message(
         parts.append(f"{len(summary.not_run)} not run")
     if not summary.chain_ok:
         parts.append("chain does not verify")
-    subject = f"Nachweis {summary.night}: {', '.join(parts)}"
-    by_check = _tally([item.check for item in fresh])
+    subject = f"Nachweis {summary.night}: {', '.join(parts) or 'nothing new'}"
+    scope = "" if about is None else ", about what this role owns"
+    new = f"{number_of(len(fresh), 'new finding')} that need{'s' if len(fresh) == 1 else ''}"
+    aside = _tally([item.state for item in older if item.state != "new"])
+    said = "".join(f", {count} {state.replace('_', ' ')}" for state, count in aside.items())
     body = [
-        f"Night {summary.night}: {len(fresh)} new findings that need a person"
-        f"{'' if about is None else ', about what this role owns'}.",
-        *(f"  {count} x {check}" for check, count in by_check.items()),
-        f"Record versions written: {len(summary.versions)}. Ledger sequence: {summary.sequence}.",
+        f"Night {summary.night}: {new if fresh else 'nothing new that needs'} a person{scope}.",
+        *_by_check(fresh),
+        f"Still open from earlier nights: {len(older)}{said}.",
+        *_by_check(older),
+        f"Resolved since the night before: {len(resolved)}.",
+        *_by_check(resolved),
     ]
+    if Severity(policy.minimum_severity).rank > min(one.rank for one in Severity):
+        body.append(f"Counted from {policy.minimum_severity} on, and whatever crashed.")
+    body.append(
+        f"Record versions written: {len(summary.versions)}. Ledger sequence: {summary.sequence}."
+    )
     if not summary.chain_ok:
         body.append("The chain of signed entries does not verify.")
     if link:
@@ -217,11 +246,36 @@ def message(
     return subject, "\n".join(body) + "\n"
 
 
+def _told(findings: Sequence[OpenFinding], policy: NotificationPolicy) -> list[OpenFinding]:
+    """Crashes, and findings from the severity on that the organisation wants to be told of."""
+    least = Severity(policy.minimum_severity).rank
+    return [
+        item
+        for item in findings
+        if item.outcome == "error" or Severity(item.severity).rank >= least
+    ]
+
+
+def _is_new(item: OpenFinding, summary: NightSummary) -> bool:
+    return item.state == "new" and item.since in {None, summary.night}
+
+
+def _by_check(findings: Sequence[OpenFinding]) -> list[str]:
+    """One line per check with its number of findings and their worst severity, worst first."""
+    ranks: dict[str, list[Severity]] = {}
+    for item in findings:
+        ranks.setdefault(item.check, []).append(Severity(item.severity))
+    worst = {check: max(found, key=lambda one: one.rank) for check, found in ranks.items()}
+    order = sorted(ranks, key=lambda check: (-worst[check].rank, -len(ranks[check]), check))
+    return [f"  {len(ranks[check])} x {check} ({worst[check].value})" for check in order]
+
+
 def _narrowed(summary: NightSummary, about: Collection[str]) -> NightSummary:
     """What a night found about some subjects; what concerns the whole night is left out."""
     return summary.model_copy(
         update={
             "open": tuple(item for item in summary.open if item.subject in about),
+            "resolved": tuple(item for item in summary.resolved if item.subject in about),
             "not_run": tuple(what for what in summary.not_run if what.split(": ")[0] in about),
             "blind": (),
             "blocked": (),
