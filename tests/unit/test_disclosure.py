@@ -89,7 +89,9 @@ def test_a_published_rate_tells_of_nobody_few(n: int, data: st.DataObject) -> No
         assert having in {0, n} or (having >= 10 and n - having >= 10)
         told = round(shown * published)
         assert told in {0, published} or (told >= 10 and published - told >= 10)
-        assert abs(shown - rate) <= 0.0005 + 1e-9
+        # As far as two counts and the size are rounded; nothing is from 4,000 rows on.
+        off = 0 if published >= 4_000 else (2 + 2 * rate) / published
+        assert abs(shown - rate) <= off + 0.0005 + 1e-9
         assert sealed_rate(shown, published) == shown
 
 

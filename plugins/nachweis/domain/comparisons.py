@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nachweis.domain.finding import Finding, Measurement
+from nachweis.domain.rounded import compared_anew
 
 WITHHELD = "withheld: it would tell how few people of this or of another group have the property"
 _ENOUGH = 20
@@ -29,7 +30,7 @@ _ENOUGH = 20
 their number alone would narrow a group of 1 to 9 down."""
 _SUFFIXES = ("_difference", "_ratio")
 _PAIR = re.compile(r"; [^;]* against [^;]*(?=;|$)")
-_TEST = re.compile(r"; p = [^;]*(?=;|$)")
+_TEST = re.compile(r"; p [=<] [^;]*(?=;|$)")
 
 
 @dataclass(slots=True)
@@ -112,6 +113,35 @@ def withheld(
     return results
 
 
+def made_anew(
+    finding: Finding, shown: Sequence[Measurement], units: Rules
+) -> dict[int, dict[str, object]]:
+    """Differences and ratios of a finding as they follow from its rates as published.
+
+    Args:
+        finding: With exact numbers.
+        shown: Its measurements as they are published.
+        units: What counts as a rate and as a comparison.
+
+    Returns:
+        Position of a comparison to what changes; others stay as they are.
+    """
+    anew: dict[int, dict[str, object]] = {}
+    for family in _families(finding, units):
+        for i in family.comparisons:
+            m = finding.measurements[i]
+            kind = next((end[1:] for end in _SUFFIXES if m.name.endswith(end)), "")
+            pair = _compared(family, m, kind)
+            if not kind or pair is None:
+                continue
+            exact = (finding.measurements[pair[0]], finding.measurements[pair[1]])
+            update = compared_anew(m, exact, (shown[pair[0]], shown[pair[1]]), kind)
+            if update is not None:
+                # A test's probability would tell the exact counts again.
+                anew[i] = update | {"recipe": without_test(shown[i].recipe, pair=False)}
+    return anew
+
+
 def without_test(recipe: str, *, pair: bool) -> str:
     """A recipe without the result of its test and, where asked, the two groups compared."""
     told = _TEST.sub("", recipe)
@@ -160,6 +190,24 @@ def _hidden(family: _Family, rules: Rules, telling: bool) -> set[int]:
         if all(sum(part) >= _ENOUGH for part in zip(*parts, strict=True)):
             break
     return hidden
+
+
+def _compared(family: _Family, m: Measurement, kind: str) -> tuple[int, int] | None:
+    """Positions of the two rates of a comparison: first minus, or first over, second."""
+    if not family.grouped:
+        own = [i for i, rate in family.rates.items() if rate.name == family.name]
+        before = [i for i, rate in family.rates.items() if rate.name != family.name]
+        return (own[0], before[0]) if len(own) == len(before) == 1 else None
+    said = _PAIR.search(m.recipe)
+    if said is None:
+        return None
+    lowest, _, highest = said.group().removeprefix("; ").partition(" against ")
+    prefix = f"{m.group}: " if family.crossed else ""
+    named = {rate.group: i for i, rate in family.rates.items()}
+    pair = named.get(prefix + lowest), named.get(prefix + highest)
+    if pair[0] is None or pair[1] is None:
+        return None
+    return (pair[1], pair[0]) if kind == "difference" else (pair[0], pair[1])
 
 
 def _families(finding: Finding, rules: Rules) -> Iterator[_Family]:

@@ -6,11 +6,14 @@ Checks judge exact numbers; sealing happens on publication and never changes an 
    measurement): 0 stays 0, 1 to 9 becomes the band ``1-9`` (``n``: withheld), from 10 on the number
    is rounded to a multiple of 5. Every number is rounded by itself, totals too, so that sums need
    not add up and a difference of two published numbers is not a count of people.
-2. **Rates** (:data:`RATE_UNITS`): 3 decimals. Withheld for fewer than 10 rows. Where the rate and
-   its sample size would tell a count from 1 to 9 of those who have the property, or of those who
-   have not, the rate becomes a bound such as ``< 0.02``.
-3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals; withheld where they would tell
-   a withheld rate, see :mod:`nachweis.domain.comparisons`.
+2. **Rates** (:data:`RATE_UNITS`): the rate of the rounded counts with 3 decimals, so that it tells
+   no more than they do, see :mod:`nachweis.domain.rounded`. Withheld for fewer than 10 rows. Where
+   the rate and its sample size would tell a count from 1 to 9 of those who have the property, or
+   of those who have not, the rate becomes a bound such as ``< 0.02``.
+3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals, made from the rates as they are
+   published; withheld where they would tell a withheld rate, see
+   :mod:`nachweis.domain.comparisons`. Other measures of quality made of counts, such as F1 and the
+   area under the ROC curve: 3 decimals. Probabilities of tests: one digit.
 4. **Groups of people** in one finding: where a group is too small to be shown, at least one more
    is withheld, so that the small one is not the total minus the others. Which one goes by the
    groups' names, not by their sizes: the same one tomorrow as today, so that nights cannot be
@@ -20,31 +23,41 @@ Checks judge exact numbers; sealing happens on publication and never changes an 
 6. **Extremes** are not published; :func:`beyond_bound` tells how many lie beyond a declared bound,
    :func:`whole_months` how old the oldest row is.
 
-A group that is small on some nights only is still bounded by its neighbours in time; rounding
-limits that to the width of its steps.
+So two numbers of the same people, of two nights or two attempts, leave at least as much open when
+they are subtracted as two rounded counts do. A group that is small on some nights only is still
+bounded by its neighbours in time; rounding limits that to the width of its steps.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nachweis.domain.comparisons import (
     WITHHELD,
     Rules,
     Withheld,
+    made_anew,
     withheld,
     without_numbers,
     without_test,
 )
 from nachweis.domain.finding import Finding, Measurement
+from nachweis.domain.rounded import (
+    RATE_DECIMALS,
+    STEP,
+    coarse_probability,
+    coarse_tests,
+    restated,
+    rounded,
+    rounded_interval,
+    rounded_rate,
+    widened,
+)
 
 SMALLEST_COUNT = 10
 """Smaller counts of people are not published."""
-STEP = 5
-"""Published counts are multiples of this."""
-RATE_DECIMALS = 3
 SMALL_BAND = "1-9"
 
 COUNT_UNITS = frozenset(
@@ -70,6 +83,8 @@ RATE_UNITS = frozenset({"share", "rate", "proportion"})
 """Units whose values are a share of the ``n`` rows they were computed from."""
 COMPARISON_UNITS = frozenset({"ratio", "difference"})
 """Units whose values compare rates of groups."""
+QUALITY_UNITS = frozenset({"F1", "area under the ROC curve", "probability"})
+"""Units whose values are fractions made of counts, which more decimals would tell."""
 
 _DAYS_PER_MONTH = 30.436875
 _LIMIT_WORDS = (
@@ -100,7 +115,7 @@ def sealed_count(count: int) -> int | str:
     """
     if count <= 0:
         return 0
-    return SMALL_BAND if count < SMALLEST_COUNT else _rounded(count)
+    return SMALL_BAND if count < SMALLEST_COUNT else rounded(count)
 
 
 def beyond_bound(count: int) -> int | str:
@@ -112,7 +127,7 @@ def sealed_size(n: int | None) -> int | None:
     """A sample size in the form in which it may be published; None where it is too small."""
     if n is None or n <= 0:
         return n
-    return None if n < SMALLEST_COUNT else _rounded(n)
+    return None if n < SMALLEST_COUNT else rounded(n)
 
 
 def sealed_rate(rate: float, n: int | None) -> float | str | None:
@@ -123,15 +138,14 @@ def sealed_rate(rate: float, n: int | None) -> float | str | None:
         n: Number of rows; None if it is unknown or already withheld.
 
     Returns:
-        The rate with 3 decimals; None for a sample below 10; a bound such as ``< 0.02`` or
+        The rate of the rounded counts; None for a sample below 10; a bound such as ``< 0.02`` or
         ``> 0.98`` where the exact rate would tell of fewer than 10 people.
     """
-    shown = round(rate, RATE_DECIMALS) + 0.0
     if n is None:
-        return shown
+        return round(rate, RATE_DECIMALS) + 0.0
     if n < SMALLEST_COUNT:
         return None
-    published = _rounded(n)
+    shown, published = rounded_rate(rate, n), rounded(n)
     if tells_of_few(rate, n) or tells_of_few(shown, published):
         return f"< {_bound(published)}" if rate <= 0.5 else f"> {round(1 - _bound(published), 3)}"
     return shown
@@ -219,10 +233,9 @@ def seal_findings(findings: Sequence[Finding]) -> list[Finding]:
         The findings with sealed measurements and sentences; sealing them again changes nothing.
     """
     companions = [_companions(finding) for finding in findings]
-    rules = Rules(RATE_UNITS, COMPARISON_UNITS, sealed_rate)
     return [
         _sealed_finding(*parts)
-        for parts in zip(findings, companions, withheld(findings, companions, rules), strict=True)
+        for parts in zip(findings, companions, withheld(findings, companions, _RULES), strict=True)
     ]
 
 
@@ -234,8 +247,7 @@ def seal_finding(finding: Finding) -> Finding:
 # ----------------------------------------------------------------------------------- inside
 
 
-def _rounded(count: int) -> int:
-    return STEP * ((count + STEP // 2) // STEP)
+_RULES = Rules(RATE_UNITS, COMPARISON_UNITS, sealed_rate)
 
 
 def _bound(published: int) -> float:
@@ -272,6 +284,9 @@ def _companions(finding: Finding) -> frozenset[str]:
 
 def _sealed_finding(finding: Finding, companions: frozenset[str], hidden: Withheld) -> Finding:
     measurements = [_sealed(m, companions) for m in finding.measurements]
+    for i, anew in made_anew(finding, measurements, _RULES).items():
+        kept = {} if measurements[i].interval is not None else {"interval": None}
+        measurements[i] = measurements[i].model_copy(update=anew | kept)
     numbers: list[float] = []
     for i in hidden.values | hidden.details:
         before, m = finding.measurements[i], measurements[i]
@@ -285,12 +300,42 @@ def _sealed_finding(finding: Finding, companions: frozenset[str], hidden: Withhe
             if companions:
                 update["n"] = None  # the sum of sizes of which one is withheld
         measurements[i] = m.model_copy(update=update)
+    explanation = restated(
+        without_numbers(finding.explanation, numbers),
+        _changed(finding.measurements, measurements),
+        _limits(finding),
+    )
     return finding.model_copy(
         update={
             "measurements": tuple(measurements),
-            "explanation": seal_text(without_numbers(finding.explanation, numbers)),
+            "explanation": seal_text(explanation),
             "scope": seal_text(finding.scope),
         }
+    )
+
+
+def _changed(exact: Sequence[Measurement], shown: Sequence[Measurement]) -> Mapping[float, float]:
+    """Rates and comparisons that are published as another number."""
+    return {
+        float(before.value): float(after.value)
+        for before, after in zip(exact, shown, strict=True)
+        if before.unit in RATE_UNITS | COMPARISON_UNITS
+        and isinstance(before.value, float)
+        and isinstance(after.value, float)
+    }
+
+
+def _limits(finding: Finding) -> Callable[[str], bool]:
+    """Whether a number, as a sentence spells it, is also a limit of the finding."""
+    limits = [
+        float(m.threshold.value)
+        for m in finding.measurements
+        if m.threshold is not None and isinstance(m.threshold.value, (int, float))
+    ]
+    return lambda spelled: any(
+        spelled == spell.format(limit)
+        for limit in limits
+        for spell in ("{:.2f}", "{:.3f}", "{:.4f}", "{:.1%}", "{:.0%}")
     )
 
 
@@ -299,7 +344,7 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
     n = None if protects else sealed_size(m.n)
     update: dict[str, object] = {
         "n": n,
-        "recipe": seal_text(m.recipe),
+        "recipe": coarse_tests(seal_text(m.recipe)),
         "reason": seal_text(m.reason),
     }
     reason = ""
@@ -311,9 +356,11 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
     elif m.unit in RATE_UNITS:
         update["value"] = sealed_rate(float(m.value), m.n)
         reason = "" if update["value"] is not None else f"fewer than {SMALLEST_COUNT} rows"
-    elif m.unit in COMPARISON_UNITS:
+    elif m.unit in QUALITY_UNITS and "p_value" in m.name:
+        update["value"] = coarse_probability(float(m.value))
+    elif m.unit in COMPARISON_UNITS | QUALITY_UNITS:
         update["value"] = round(float(m.value), RATE_DECIMALS) + 0.0
-    if m.interval is not None and m.unit in RATE_UNITS | COMPARISON_UNITS:
+    if m.interval is not None and m.unit in RATE_UNITS | COMPARISON_UNITS | QUALITY_UNITS:
         update["interval"] = _sealed_interval(m, update)
     if reason and not m.reason:
         update["reason"] = reason
@@ -321,11 +368,14 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
 
 
 def _sealed_interval(m: Measurement, update: Mapping[str, object]) -> tuple[float, float] | None:
-    """Bounds with 3 decimals; none where their width would tell a withheld size or count."""
+    """Bounds made of published counts; none where they would tell a withheld size or count."""
     shown = update.get("value", m.value)
-    if m.interval is None or isinstance(shown, str) or shown is None:
+    size = update["n"]
+    if m.interval is None or not isinstance(shown, (int, float)):
         return None
-    if m.n is not None and update["n"] is None:
+    if m.n is not None and size is None:
         return None
-    low, high = m.interval
-    return round(low, RATE_DECIMALS) + 0.0, round(high, RATE_DECIMALS) + 0.0
+    published = size if isinstance(size, int) else None
+    if m.unit in RATE_UNITS:
+        return rounded_interval(m, float(shown), published)
+    return widened(m.interval, published)
