@@ -30,7 +30,9 @@ def export(
     authority: Annotated[
         str,
         typer.Option(
-            "--for", help="Country of an authority, e.g. DK: its layout, and who approved, by name."
+            "--for",
+            help="Country of an authority, e.g. DK, or `authority` for that of the organisation: "
+            "its layout, and who approved, by name.",
         ),
     ] = "",
     lang: Annotated[

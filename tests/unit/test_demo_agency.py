@@ -70,3 +70,17 @@ def test_a_processor_writes_no_notice_in_its_clients_place(language: str) -> Non
     parts = Notice(source.only.document, source.words).parts()
     assert [part.id for part in parts] == ["identity"]
     assert "Nordlys" not in notice_text(parts)
+
+
+@pytest.mark.parametrize("name", ["html", "csv"])
+def test_categories_of_processing_name_the_client_and_not_its_id(name: str) -> None:
+    source = agency().source("record", "scoring-for-clients", language="de")
+    shown = formats()[name].render(source).decode("utf-8-sig")
+    part = shown[shown.index("Auftraggebender Verantwortlicher") :][:200]
+    assert "Nordlys Boghandel ApS" in part
+
+
+def test_a_processors_own_representative_is_not_called_the_controllers() -> None:
+    record = agency().data.records["scoring-for-clients"][-1].record
+    labels = {field.id: field.label for section in record.sections for field in section.fields}
+    assert labels["parties/representative"] == "role.representative"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from nachweis.domain.errors import IntegrityError, LeakError, NachweisError
-from nachweis.domain.manifest.common import DpoFunction
+from nachweis.domain.manifest.common import LANGUAGES, DpoFunction
 from nachweis.pages import exports
 from nachweis.pages.exports import Source, by_name, formats, renderings
 from nachweis.pages.exports.csv_fields import inert
@@ -24,6 +24,7 @@ from nachweis.pages.render import harmless
 from nachweis.pipeline.leaks import demand_clean_export
 from nachweis.settings import PACKAGE_ROOT
 from tests.export_world import bank, demo
+from tests.html_page import Page
 
 PUBLISHED = PACKAGE_ROOT / "docs" / "schema"
 
@@ -165,3 +166,29 @@ def test_declared_contacts_may_leave_and_other_addresses_may_not(name: str) -> N
     demand_clean_export(world, name, written(dpo.email), "x")
     with pytest.raises(LeakError):
         demand_clean_export(world, name, written("some_person@mail.example"), "x")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_names_categories_clients_and_roles_and_not_their_ids(language: str) -> None:
+    made = demo().source("record", "direct-marketing", language=language)
+    shown = Page(formats()["html"].render(made).decode()).text
+    category = {"en": "Country, form of address and age", "de": "Land, Anrede und Alter",
+                "da": "Land, tiltaleform og alder"}[language]  # fmt: skip
+    limits = shown[shown.rindex(made.words.label("a30.1f")) :]
+    assert category in limits[:400] and "campaign-demographics" not in limits[:400]
+    role = {"en": "Head of marketing", "de": "Leitung Marketing", "da": "Marketingchef"}[language]
+    assert role in shown
+    released = (
+        formats()["csv"]
+        .render(demo().source("dossier", "campaign-propensity", language=language))
+        .decode("utf-8-sig")
+    )
+    assert role in released and "head-of-marketing" not in released
+
+
+def test_reasons_why_a_check_does_not_apply_are_in_words() -> None:
+    made = demo().source("dossier", "support-chatbot", language="de")
+    for name in ("html", "csv"):
+        shown = formats()[name].render(made).decode("utf-8-sig")
+        assert "not_applicable" not in shown
+        assert "Es werden keine Merkmale" in shown or "Nicht anwendbar" in shown

@@ -73,6 +73,52 @@ def test_it_is_tagged_titled_and_says_its_language(made: tuple[Source, bytes]) -
         assert "/JavaScript" not in pdf.Root.get("/Names", {})
 
 
+def _fonts(pdf: pikepdf.Pdf) -> list[pikepdf.Dictionary]:
+    """Every font of every page; of a composite font the one that has the glyphs."""
+    found = []
+    for page in pdf.pages:
+        for font in page.get("/Resources", {}).get("/Font", {}).values():
+            found.append(font.DescendantFonts[0] if "/DescendantFonts" in font else font)
+    return found
+
+
+def test_it_bears_the_marks_that_pdf_a_3_demands(made: tuple[Source, bytes]) -> None:
+    """What a validator looks at first; none is at hand that checks the whole standard."""
+    _, content = made
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        assert pdf.check_pdf_syntax() == []
+        assert not pdf.is_encrypted and content.startswith(b"%PDF-1.7")
+        assert all(byte > 127 for byte in content.split(b"\n", 2)[1][1:5]), "read as binary"
+        assert len(pdf.trailer.ID) == 2
+        (intent,) = pdf.Root.OutputIntents
+        assert str(intent.S) == "/GTS_PDFA1"
+        profile = intent.DestOutputProfile
+        assert int(profile.N) == 3 and profile.read_bytes()[36:40] == b"acsp"
+        assert not {"/OpenAction", "/AA", "/AcroForm"} & set(pdf.Root.keys())
+        assert "/Metadata" in pdf.Root and "/Filter" not in pdf.Root.Metadata
+        assert "/ParentTree" in pdf.Root.StructTreeRoot
+        for name, file in pdf.attachments.items():
+            spec = file.obj
+            assert {"/F", "/UF", "/Desc", "/AFRelationship"} <= set(spec.keys()), name
+            assert str(spec.EF.F.Subtype) == "/application/json"
+            assert "/ModDate" in spec.EF.F.Params
+        fonts = _fonts(pdf)
+        assert fonts
+        for font in fonts:
+            kinds = set(font.FontDescriptor.keys()) & {"/FontFile", "/FontFile2", "/FontFile3"}
+            assert len(kinds) == 1, f"{font.BaseFont} is not inside"
+            assert str(font.BaseFont)[7] == "+", "only the glyphs that are used"
+        for page in pdf.pages:
+            assert str(page.get("/Tabs")) == "/S"
+            for note in page.get("/Annots", []):
+                assert int(note.F) & 4, "annotations are printed"
+                assert "/Contents" in note or "/StructParent" in note
+        for item in pdf.objects:
+            if isinstance(item, pikepdf.Stream):
+                assert "/LZWDecode" not in str(item.get("/Filter", ""))
+                assert "/F" not in item, "nothing lies outside the file"
+
+
 def test_the_signed_json_is_inside_byte_for_byte(made: tuple[Source, bytes]) -> None:
     source, content = made
     with pikepdf.open(io.BytesIO(content)) as pdf:
@@ -152,6 +198,9 @@ def test_the_bank_data_and_a_processor_can_be_printed() -> None:
 def test_long_words_may_break_and_short_ones_do_not() -> None:
     assert breakable("a short text") == "a short text"
     assert breakable("https://example.org/a-long/path") != "https://example.org/a-long/path"
+    word = "Eintrittswahrscheinlichkeit"
+    for written in (f"{word},", f"({word})", f"„{word}“.", f"{word}"):
+        assert breakable(written) == written, "punctuation makes no word a name"
     broken = breakable("x" * 100_000)
     assert broken.replace("\u200b", "") == "x" * 100_000
     assert max(map(len, broken.split("\u200b"))) <= 24

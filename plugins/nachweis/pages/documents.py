@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from nachweis.domain.record import Dossier, Record
+from nachweis.pages.exports._values import resolved
 from nachweis.pages.render import environment
 from nachweis.pages.words import Labels, Words, translations
 
@@ -24,6 +25,11 @@ LETTERS: Mapping[str, str] = {
 
 OBSERVED: Mapping[str, str] = {"robustness": "ai.accuracy_robustness"}
 """Fields of an evidence report that nobody declares, and their labels."""
+
+
+def readable(document: Record | Dossier) -> Record | Dossier:
+    """A document in which references to its own fields are the texts they refer to."""
+    return type(document).model_validate(resolved(document.document()))
 
 
 def heading(document: Record | Dossier) -> str:
@@ -73,7 +79,7 @@ def render_documents(
         words = Words(language, labels, translations(templates, language))
         template = environment(templates, words).get_template("document.html.j2")
         pages[f"{document.kind}.{language}.html"] = template.render(
-            document=document,
+            document=readable(document),
             heading=heading(document),
             letters=LETTERS,
             labels=field_labels(document),

@@ -211,7 +211,7 @@ class EvidenceReport:
                 (
                     {"t": "code", "s": harmless(str(found.get("version", "–")))},
                     self.cells.day(str(found["live_from"]) if found.get("live_from") else None),
-                    self.cells.role(str(role)) if role else text("–"),
+                    self._role(role),
                     self.cells.day(str(day) if day else None),
                     self._evidence_on(str(day)) if day else text("–"),
                 )
@@ -222,6 +222,11 @@ class EvidenceReport:
                  "report.evidence_then")  # fmt: skip
         said = self.words.label("report.releases_text")
         return [text(said), self.cells.table(heads, rows, self.words.label("report.releases"))]
+
+    def _role(self, role: Any) -> Part:
+        if isinstance(role, Mapping):
+            return text(self.words.text(role))
+        return self.cells.role(str(role)) if role else text("–")
 
     def _evidence_on(self, day: str) -> Part:
         """The newest night that was signed by a day, and how it assessed the document."""

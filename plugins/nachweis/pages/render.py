@@ -207,6 +207,7 @@ def environment(templates: Path, words: Words) -> Environment:
         "by_data_set": by_data_set,
         "pair_name": partial(pair_name, words=words),
         "pair_value": partial(pair_value, words=words),
+        "labelled": lambda name: f"field.{name}" in words.labels,
         "field_key": lambda field_id: field_id.partition("/")[0],
     }
     made.filters.update(filters)

@@ -22,7 +22,7 @@ from nachweis.domain.site_data import (
     VersionedRecord,
 )
 from nachweis.pages.diff import diff
-from nachweis.pages.documents import LETTERS, field_labels, heading
+from nachweis.pages.documents import LETTERS, field_labels, heading, readable
 from nachweis.pages.evidence_report import EvidenceReport
 from nachweis.pages.grouping import Findings, arrange
 from nachweis.pages.render import environment
@@ -278,7 +278,7 @@ class _Language:
         return self.page(
             "versioned.html.j2",
             f"{folder}/{document.id}.html",
-            document=document,
+            document=readable(document),
             heading=heading(document),
             version=newest.version,
             digest=newest.digest,

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from nachweis.domain.manifest import Activity, Model, Origin, Stage, World
 from nachweis.domain.manifest.dataset import DataSet
+from nachweis.domain.manifest.model import ModelVersion
 from nachweis.domain.record import Dossier, Record, RecordField, Section
 from nachweis.pipeline.assemble_notices import for_notices
 from nachweis.pipeline.fields import declared_field as _field
@@ -233,7 +234,9 @@ def _processor_sections(world: World, activity: Activity) -> tuple[Section, ...]
             fields=(
                 _field("parties/processor", "role.processor", _plain(organisation.processor)),
                 _field(
-                    "parties/representative", "a30.1a_rep", _plain(organisation.eu_representative)
+                    "parties/representative",
+                    "role.representative",
+                    _plain(organisation.eu_representative),
                 ),
                 _field("parties/dpo", "a30.1a_dpo", _plain(organisation.dpo)),
                 *(
@@ -358,11 +361,17 @@ def _further(activity: Activity, world: World) -> tuple[Section, ...]:
 def _meta(world: World, activity: Activity) -> dict[str, Any]:
     meta = _plain(activity.meta) or {}
     return {
-        "owner": activity.owner,
+        "owner": _role(world, activity.owner),
         "status": activity.status.value,
         "review_interval": activity.meta.review_interval or world.policy.review_interval,
         **meta,
     }
+
+
+def _role(world: World, role: str) -> Any:
+    """A role as readers know it: its title; its id where organisation.yaml does not declare it."""
+    titles = {item.id: item.title for item in world.organisation.roles}
+    return titles.get(role, role)
 
 
 # ------------------------------------------------------------------------------------ dossier
@@ -397,9 +406,9 @@ def assemble_dossier(world: World, model: Model, moment: dt.datetime) -> Dossier
                         **{
                             key: value
                             for key, value in (_plain(version) or {}).items()
-                            if key
-                            in {"previous", "change", "approved_by", "approved_on", "live_from"}
+                            if key in {"previous", "change", "approved_on", "live_from"}
                         },
+                        **_approved_by(world, version),
                     },
                 )
                 for version in model.versions
@@ -433,6 +442,17 @@ def assemble_dossier(world: World, model: Model, moment: dt.datetime) -> Dossier
     )
 
 
+def _approved_by(world: World, version: ModelVersion) -> dict[str, Any]:
+    return {"approved_by": _role(world, version.approved_by)} if version.approved_by else {}
+
+
+def _oversight(world: World, model: Model) -> Any:
+    found = _plain(model.oversight)
+    if model.oversight is not None and model.oversight.roles:
+        found["roles"] = [_role(world, role) for role in model.oversight.roles]
+    return found
+
+
 def _one(section_id: str, label: str, fields: list[RecordField]) -> Section:
     return Section(id=section_id, label=label, fields=tuple(fields))
 
@@ -449,8 +469,9 @@ def _general(world: World, model: Model, moment: dt.datetime) -> Section:
             **{
                 key: value
                 for key, value in (_plain(version) or {}).items()
-                if key in {"live_from", "live_to", "approved_by", "approved_on", "artefact"}
+                if key in {"live_from", "live_to", "approved_on", "artefact"}
             },
+            **_approved_by(world, version),
         }
         for version in model.served_on(moment)
     ]
@@ -460,12 +481,20 @@ def _general(world: World, model: Model, moment: dt.datetime) -> Section:
         [
             _field("intended_purpose", "ai.intended_purpose", model.intended_purpose),
             _field("kind", "field.kind", {"kind": model.kind.value, "unit": model.unit}),
-            _field("owner", "field.owner", model.owner),
+            _field("owner", "field.owner", _role(world, model.owner)),
             _field("served_versions", "field.served_versions", served, Origin.DERIVED),
             _field("ai_act", "ai.risk_class", _plain(model.ai_act)),
             _field("interfaces", "field.interfaces", list(model.interfaces)),
             _field("delivery", "field.delivery", list(model.delivery)),
             _field("hardware", "field.hardware", model.hardware),
+            _field(
+                "photographs",
+                "annex4.1f",
+                {"not_applicable": "only AI systems that are components of products"},
+                Origin.DERIVED,
+            ),
+            _field("user_interface", "annex4.1g", model.user_interface),
+            _field("instructions_for_use", "annex4.1h", model.instructions_for_use),
         ],
     )
 
@@ -503,7 +532,7 @@ def _development(world: World, model: Model) -> Section:
                     for trained in version.trained_on
                 ],
             ),
-            _field("oversight", "ai.human_oversight", _plain(model.oversight)),
+            _field("oversight", "ai.human_oversight", _oversight(world, model)),
             _field(
                 "decision",
                 "notice.adm",

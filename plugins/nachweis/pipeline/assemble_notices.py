@@ -29,8 +29,8 @@ def for_notices(activity: Activity, world: World) -> list[Group]:
         ("ai-disclosure", "notice.ai_interaction", _disclosures(activity, world)),
         (
             "rights",
-            "notice.rights",
-            [declared_field("rights", "notice.rights", rights)] if rights else [],
+            "beyond.rights",
+            [declared_field("rights", "beyond.rights", rights)] if rights else [],
         ),
         (
             "contact-points",

@@ -22,6 +22,8 @@ from nachweis.pipeline.load import load_world
 from nachweis.settings import Settings
 
 REGISTER = "register"
+OWN_AUTHORITY = "authority"
+"""Stands for the country in which the organisation is established."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def export(
         settings: Resolved settings.
         target: Id of an activity or model, ``record/ID``, ``dossier/ID``, or ``register``.
         name: Name of the format.
-        layout: Country of the authority it is for.
+        layout: Country of the authority it is for; ``authority`` for the organisation's own.
         language: Language; default is the controlling one.
         night: State as of this signed night; default is the newest.
         version: Version of the document; default is that night's.
@@ -74,6 +76,9 @@ def export(
     current = [item for item in archive.statement(attempt).versions if item.kind == "record"]
     kind, chosen = _chosen(known, current, target, version)
     made = by_name(name, kind)
+    if layout.lower() == OWN_AUTHORITY:
+        party = world.organisation.controller or world.organisation.processor
+        layout = party.country if party is not None else layout
     authority = _layout(made, layout, settings)
     source = Source(
         kind=kind,

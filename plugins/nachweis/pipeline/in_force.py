@@ -11,6 +11,7 @@ from nachweis.domain.errors import NachweisError
 from nachweis.domain.manifest import World
 from nachweis.pipeline.approval_history import approval_on, history, today_of
 from nachweis.pipeline.archive import Archive, open_archive
+from nachweis.pipeline.changes import SHOWS
 from nachweis.pipeline.load import load_world
 from nachweis.pipeline.signed_versions import (
     Assessed,
@@ -96,7 +97,7 @@ class InForce:
                 f"assessed  night of {self.assessed.night}, version {found.target_version}, "
                 f"{found.contradicted} contradicted, sha256 {self.assessed.digest}"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, "", SHOWS])
 
 
 def in_force(settings: Settings, name: str, day: dt.date) -> InForce:

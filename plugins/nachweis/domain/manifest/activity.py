@@ -50,7 +50,8 @@ class LegalBasis(Manifest):
     """Point of Art. 6(1) GDPR."""
     art9: Literal["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] | None = None
     """Point of Art. 9(2) GDPR."""
-    national: str | None = None
+    national: str | Text | None = None
+    """The provision of Union or national law, where the basis refers to one (Art. 6(3))."""
     lia: Uri | None = None
     """Balancing memo for Art. 6(1)(f)."""
     interest: Text | None = None

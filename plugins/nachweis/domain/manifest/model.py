@@ -396,9 +396,13 @@ class Model(Manifest):
     objective: Text | None = None
     trade_offs: Text | None = None
     interfaces: list[Text] = []
-    delivery: list[str] = []
-    hardware: str | None = None
-    base_models: list[str] = []
+    delivery: list[str | Text] = []
+    hardware: str | Text | None = None
+    user_interface: Text | None = None
+    """What the deployer's staff see and can do (Annex IV no. 1(g))."""
+    instructions_for_use: Text | None = None
+    """What the deployer has to know and do, or where it is written (Annex IV no. 1(h))."""
+    base_models: list[str | Text] = []
     tools: list[str] = []
     metrics: list[Metric] = []
     evidently: list[EvidentlyMetric] = []

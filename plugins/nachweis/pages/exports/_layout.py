@@ -134,7 +134,11 @@ def cell(column: Column, version: Version, document: Mapping[str, Any], words: W
             ]
     said = [line for line in said if line]
     if not said:
-        return words.label("export.not_declared") if column.art30 else ""
+        return (
+            words.label("export.not_declared" if column.art30 else "export.none_declared")
+            if column.art30 or column.letter
+            else ""
+        )
     return said[0] if len(said) == 1 else "\n".join(f"• {line}" for line in said)
 
 

@@ -61,7 +61,8 @@ def part(value: Any, key: str, words: Words) -> Part:
 
 def _fact(name: str, value: Any, key: str, words: Words) -> list[Any]:
     if key in FREE_KEYS:
-        return [harmless(str(name)), part(value, key, words)]
+        label = words.label(f"field.{name}") if f"field.{name}" in words.labels else str(name)
+        return [harmless(label), part(value, key, words)]
     return [harmless(words.label(f"field.{name}")), part(value, name, words)]
 
 
@@ -163,8 +164,13 @@ def field_text(field: Mapping[str, Any], words: Words) -> str:
     return flat(part(field["value"], str(field.get("id", "")).partition("/")[0], words))
 
 
-_NAMED = {"categories": "data_categories", "category": "data_categories",
-          "recipient": "recipients", "compatible_with": "purposes"}  # fmt: skip
+_NAMED = {
+    "categories": "data_categories",
+    "category": "data_categories",
+    "client": "clients",
+    "compatible_with": "purposes",
+    "recipient": "recipients",
+}
 
 
 def resolved(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,6 +190,8 @@ def resolved(document: Mapping[str, Any]) -> dict[str, Any]:
         value = item.get("value")
         if rest and isinstance(value, Mapping) and is_text_map(value.get("text")):
             names.setdefault(prefix, {})[rest] = value["text"]
+        if rest and isinstance(value, Mapping) and isinstance(value.get("party"), Mapping):
+            names.setdefault(prefix, {})[rest] = value["party"]["legal_name"]
 
     def said(value: Any, key: str) -> Any:
         known = names.get(_NAMED.get(key, ""), {})

@@ -65,7 +65,8 @@ def _render(source: Source) -> bytes:
 def dossier_list(dossier: Dossier, name: str) -> list[str]:
     """A list of names in the lineage of a model."""
     found = dossier.part("lineage", name)
-    return [harmless(str(item)) for item in found] if isinstance(found, list) else []
+    said = [dossier.text(item) for item in found] if isinstance(found, list) else []
+    return [item for item in said if item]
 
 
 def _model(dossier: Dossier) -> Node:

@@ -29,6 +29,7 @@ _LONG_WORD = {False: re.compile(r"\S{19,}"), True: re.compile(r"\S{11,}")}
 """Words that may break, on the page and in the narrow cells of a table."""
 _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
 _UNBROKEN = 24
+_PUNCTUATION = ".,;:!?()[]„“”»«'\""
 _LONGEST_WORD = 32
 """Longer than nearly all words of the three languages; what is longer is a name or an id."""
 _LONGEST_TITLE = 500
@@ -131,7 +132,7 @@ def breakable(words: str, *, narrow: bool = False) -> str:
     """Text whose long words may break, so that no column and no page clips them."""
 
     def broken(match: re.Match[str]) -> str:
-        if match[0].isalpha() and len(match[0]) <= _LONGEST_WORD:
+        if match[0].strip(_PUNCTUATION).isalpha() and len(match[0]) <= _LONGEST_WORD:
             return match[0]  # the typesetter knows where such a word parts
         pieces = _BREAK_AFTER.sub("\\1\u200b", match[0]).split("\u200b")
         return "\u200b".join(
