@@ -33,7 +33,7 @@ EVIDENT = [  # section 2: documents that something signed has to cite
     re.compile(form, re.ASCII)
     for form in (
         rf"nights/\d{{4}}-\d\d-\d\d/{_ATTEMPT}/statement\.json",
-        rf"nights/\d{{4}}-\d\d-\d\d/{_ATTEMPT}/assessments/[0-9a-f]{{64}}\.json",
+        rf"nights/\d{{4}}-\d\d-\d\d/{_ATTEMPT}/assessments/[0-9a-f]{{64}}\.json\.gz",
         r"evidence/sha256/[0-9a-f]{2}/[0-9a-f]{64}\.json\.gz",
         rf"(records|dossiers)/{_ID}/v\d{{6}}/[a-z0-9]{{1}}[a-z0-9_-]{{0,62}}(?:\.[a-z0-9]{{1,10}}){{1,3}}",
         rf"approvals/(record|dossier)/{_ID}/v\d{{6}}/\d{{6}}\.json",
@@ -403,7 +403,7 @@ class Second:
             name = evidence_key(digest)
             self.cite(name, digest, must_be_here=wanted is None or name in wanted)
         for digest in statement["assessments"].values():
-            name = f"{key.removesuffix('statement.json')}assessments/{digest}.json"
+            name = f"{key.removesuffix('statement.json')}assessments/{digest}.json.gz"
             self.cite(name, digest, must_be_here=wanted is None or name in wanted)
         for name in sorted(wanted or ()):
             if name.startswith("evidence/"):
@@ -436,7 +436,7 @@ class Second:
         digest = statement["assessments"].get(subject)
         if digest is None:
             return {"findings": []}
-        name = f"{key.removesuffix('statement.json')}assessments/{digest}.json"
+        name = f"{key.removesuffix('statement.json')}assessments/{digest}.json.gz"
         needed.add(name)
         content = self.trusted_json(name, digest)
         cited = [ref for one in content["verdicts"] for ref in one["evidence"]]
@@ -445,8 +445,11 @@ class Second:
         return content
 
     def trusted_json(self, name: str, digest: str) -> dict[str, Any]:
-        body = self.files.get(name, b"")
         empty: dict[str, Any] = {"models": [], "verdicts": [], "findings": []}
+        try:
+            body = unpack(name, self.files.get(name, b""))
+        except (OSError, EOFError, zlib.error):
+            return empty  # reported where it is cited
         return {**empty, **json.loads(body)} if digest_of(body) == digest else empty
 
     def cite(self, name: str, digest: str, *, must_be_here: bool = True) -> bytes | None:

@@ -92,9 +92,9 @@ def bit_of_a_statement(copy: Copy) -> str:
     return copy.flip(_statement(copy, _nights(copy)[-1]), at=40)
 
 
-@case("a bit of an assessment is changed", "digest_mismatch")
+@case("a bit of an assessment is changed", "object_corrupt")
 def bit_of_an_assessment(copy: Copy) -> str:
-    return copy.flip(_cited(copy, Kind.ASSESSMENT), at=1000)
+    return copy.flip(_cited(copy, Kind.ASSESSMENT), at=-7)
 
 
 @case("a bit of an evidence bundle is changed", "object_corrupt")
@@ -482,7 +482,7 @@ def unsigned_statement(copy: Copy) -> str:
 @pack_case("an assessment is added that nobody signed", "object_uncited")
 def unsigned_assessment(copy: Copy) -> str:
     folder = _statement(copy, copy.length).rpartition("/")[0]
-    return _added(copy, f"{folder}/assessments/{'0' * 64}.json")
+    return _added(copy, f"{folder}/assessments/{'0' * 64}.json.gz", gzip.compress(b"{}"))
 
 
 @pack_case("evidence is added that nobody signed", "object_uncited")

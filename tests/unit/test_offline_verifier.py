@@ -173,7 +173,7 @@ UNSIGNED = [
     "approvals/record/newsletter/v000001/000001.json",
     "incidents/drill/000001.json",
     "nights/2026-03-01/zz/statement.json",
-    f"nights/2026-03-01/{'0' * 16}/assessments/{'0' * 64}.json",
+    f"nights/2026-03-01/{'0' * 16}/assessments/{'0' * 64}.json.gz",
     f"evidence/sha256/00/{'0' * 64}.json.gz",
 ]
 

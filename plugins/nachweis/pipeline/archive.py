@@ -1,7 +1,7 @@
 """Reading what was signed: ledger entries, statements, evidence, versions; each byte verified.
 
-Everything signed is cached in the state folder. A cached ledger entry is verified by its
-signature and chain each time it is loaded, a cached document by its digest, so that the cache
+Everything signed is cached in the state folder. A cached ledger entry is verified each time it is
+loaded (:mod:`nachweis.pipeline.ledger_walk`), a cached document by its digest, so that the cache
 needs no trust.
 
 An entry counts as evidence only while a key that signed it is trusted at its number. One that was
@@ -31,17 +31,16 @@ from nachweis.domain.record import (
     Record,
     Statement,
 )
+from nachweis.pipeline.ledger_walk import Walked, keep_cached, walk
 from nachweis.settings import Settings
 from nachweis.storage import layout
 from nachweis.storage.documents import read_document
 from nachweis.storage.entries import (
-    NO_PREVIOUS,
     EntryKind,
     LedgerEntry,
     NightPredicate,
     ReferencePredicate,
 )
-from nachweis.storage.keyring import Keyring
 from nachweis.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
@@ -53,7 +52,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SignedAttempt:
-    """One signed attempt of a night, as the ledger says."""
+    """One signed attempt of a night, as the ledger says.
+
+    ``brings_versions`` is False if its entry says that it has no new version of any document.
+    """
 
     night: str
     attempt: str
@@ -62,6 +64,7 @@ class SignedAttempt:
     sequence: int
     keyid: str
     signed_at: dt.datetime
+    brings_versions: bool = True
 
 
 class Archive:
@@ -80,44 +83,12 @@ class Archive:
     # --------------------------------------------------------------------------- ledger
 
     @cached_property
-    def _walked(self) -> tuple[list[tuple[LedgerEntry, frozenset[str]]], dict[str, int]]:
-        """Entries with the keys that signed them, and from which number on a key is revoked."""
-        keyring, found = Keyring(), list[tuple[LedgerEntry, frozenset[str]]]()
-        previous, sequence = NO_PREVIOUS, 1
-        while (envelope := self._envelope(sequence)) is not None:
-            entry, keyids = keyring.admit(envelope)
-            if entry.sequence != sequence or entry.previous != previous:
-                raise IntegrityError(
-                    "the chain is broken here",
-                    where=layout.ledger(sequence),
-                    remedy="run `nachweis verify`; do not write to this store before it is clear",
-                )
-            found.append((entry, keyids))
-            previous, sequence = entry.digest, sequence + 1
-        if found and self.store.head(layout.ledger(len(found))) is None:
-            raise IntegrityError(
-                "the store's ledger is shorter than what this machine has seen of it",
-                where=layout.ledger(len(found)),
-                remedy="find out who shortened or reset the store; if you did so on purpose, "
-                f"delete {self.cache}",
-            )
-        return found, keyring.revoked
-
-    def _envelope(self, sequence: int) -> bytes | None:
-        key = layout.ledger(sequence)
-        path = self.cache / "ledger" / Path(key).name
-        if path.is_file():
-            return path.read_bytes()
-        try:
-            body = read_document(self.store, key)
-        except KeyError:
-            return None
-        keep_cached(path, body)
-        return body
+    def _walked(self) -> Walked:
+        return walk(self.store, self.cache)
 
     @property
     def _entries(self) -> list[tuple[LedgerEntry, frozenset[str]]]:
-        return self._walked[0]
+        return self._walked.entries
 
     @property
     def length(self) -> int:
@@ -132,10 +103,10 @@ class Archive:
     @cached_property
     def untrusted(self) -> frozenset[int]:
         """Numbers of the entries that only revoked keys signed; they are no evidence."""
-        entries, revoked = self._walked
+        revoked = self._walked.revoked
         found = frozenset(
             entry.sequence
-            for entry, keyids in entries
+            for entry, keyids in self._entries
             if all(revoked.get(one, entry.sequence + 1) <= entry.sequence for one in keyids)
         )
         if found:
@@ -178,6 +149,7 @@ class Archive:
                 entry.sequence,
                 self._signer(keyids, entry.sequence),
                 entry.signed_at,
+                entry.predicate.versions is None or bool(entry.predicate.versions),
             )
             for entry, keyids in self._entries
             if entry.kind is EntryKind.NIGHT and isinstance(entry.predicate, NightPredicate)
@@ -185,7 +157,7 @@ class Archive:
 
     def _signer(self, keyids: frozenset[str], number: int) -> str:
         """The key to name for an entry: one that is trusted there, if there is one."""
-        _, revoked = self._walked
+        revoked = self._walked.revoked
         return min(keyids, key=lambda one: (revoked.get(one, number + 1) <= number, one))
 
     def current(self, night: str) -> SignedAttempt | None:
@@ -243,7 +215,7 @@ class Archive:
             RemovedError: If it was withdrawn or disposed of; a copy in the cache goes too.
             IntegrityError: If it is missing or another one.
         """
-        path = self.cache / "objects" / digest[:2] / digest
+        path = self._copy_of(digest)
         if key in self.removed and not even_removed:
             path.unlink(missing_ok=True)
             entry = self.removed[key]
@@ -309,7 +281,19 @@ class Archive:
         """
         for key in keys:
             digest = self.removed[key].subjects[key]
-            (self.cache / "objects" / digest[:2] / digest).unlink(missing_ok=True)
+            self._copy_of(digest).unlink(missing_ok=True)
+
+    def keep(self, digest: str, content: bytes) -> None:
+        """Keep a copy of a document that was just written, so that nobody here asks for it again.
+
+        Args:
+            digest: SHA-256 of the document.
+            content: Its bytes.
+        """
+        keep_cached(self._copy_of(digest), content)
+
+    def _copy_of(self, digest: str) -> Path:
+        return self.cache / "objects" / digest[:2] / digest
 
     # -------------------------------------------------------------------------- history
 
@@ -397,17 +381,6 @@ def limits_of(measurements: Iterable[Measurement]) -> dict[str, float]:
         for item in measurements
         if item.threshold is not None and not isinstance(item.threshold.value, str)
     }
-
-
-def keep_cached(path: Path, content: bytes) -> None:
-    """Write a file that may be lost in one step; a full disk only costs the file."""
-    temporary = path.with_name(f".{path.name}.{id(content):x}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
 
 
 def open_archive(settings: Settings) -> Archive:

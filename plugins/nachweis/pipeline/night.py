@@ -245,7 +245,7 @@ def run_subject(
     about = Subject(kind=SubjectKind(kind), id=key)
     past = open_archive(context.settings)
     observed = observe_subject(context, about, archive=past, carry=past)
-    findings = seal_findings([_unless_blind(f, blind) for f in observed.findings])
+    findings = seal_findings([_lean(_unless_blind(f, blind)) for f in observed.findings])
     evidence = Evidence(
         night=str(context.night),
         subject=subject,
@@ -276,9 +276,9 @@ def run_subject(
             # The same inputs would bring back what was removed because of what it held.
             result["failed"] = "exactly this evidence was withdrawn; change what it was made from"
         else:
-            write_document(
-                context.records, store_key, evidence.canonical(), lock=context.lock(store_key)
-            )
+            content = evidence.canonical()
+            write_document(context.records, store_key, content, lock=context.lock(store_key))
+            past.keep(found, content)
             result["evidence"] = found
     result["seconds"] = round(time.monotonic() - started, 2)
     return result
@@ -294,6 +294,11 @@ def _unless_blind(finding: Finding, blind: Sequence[str]) -> Finding:
             "explanation": "The check is blind tonight: its own failing example no longer fails.",
         }
     )
+
+
+def _lean(finding: Finding) -> Finding:
+    """What to do is told of what somebody has to act on; elsewhere it only fills the store."""
+    return finding if finding.is_open else finding.model_copy(update={"remediation": ""})
 
 
 def _counts(findings: Iterable[Finding]) -> dict[str, int]:

@@ -185,9 +185,13 @@ class _Publication:
 
     @cached_property
     def _versions(self) -> dict[tuple[str, str], VersionRef]:
-        """Newest signed version of every record and dossier, whatever night signed it."""
+        """Newest signed version of every record and dossier, whatever night signed it.
+
+        A night without new versions repeats what older ones say, so that it is not read again.
+        """
         found: dict[tuple[str, str], VersionRef] = {}
-        for attempt in self.archive.attempts:
+        attempts = self.archive.attempts
+        for attempt in [one for one in attempts[:-1] if one.brings_versions] + attempts[-1:]:
             for item in self.archive.statement(attempt).versions:
                 key = (item.kind, item.id)
                 if key not in found or item.version >= found[key].version:
@@ -448,8 +452,10 @@ def _publish(
     demand_clean(world, statement.document(), "statement")
     for place, content in assessments.items():
         work.put(layout.assessment(work.night, statement.attempt, digests[place]), content)
+        archive.keep(digests[place], content)
     key = layout.statement(work.night, statement.attempt)
     work.put(key, statement.canonical())
+    archive.keep(statement.digest(), statement.canonical())
     anchor = open_store(context.settings, "anchor")
     ledger = Ledger(
         context.records,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nachweis.domain.canonical import digest_bytes
 from nachweis.domain.manifest.common import Digest
-from nachweis.pipeline.archive import keep_cached
+from nachweis.pipeline.ledger_walk import keep_cached
 from nachweis.settings import Settings
 from nachweis.storage.folder_store import FolderStore
 from nachweis.storage.object_store import ObjectStore

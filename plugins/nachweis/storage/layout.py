@@ -58,7 +58,7 @@ _TEMPLATES: Mapping[Kind, str] = {
     Kind.DOSSIER: "dossiers/{id}/v{version}/dossier.json",
     Kind.DOSSIER_RENDERING: "dossiers/{id}/v{version}/{name}",
     Kind.STATEMENT: "nights/{night}/{attempt}/statement.json",
-    Kind.ASSESSMENT: "nights/{night}/{attempt}/assessments/{digest}.json",
+    Kind.ASSESSMENT: "nights/{night}/{attempt}/assessments/{digest}.json.gz",
     Kind.RUN: "nights/{night}/{attempt}/runs/{dag}/{digest}.json",
     Kind.APPROVAL: "approvals/{target}/{id}/v{version}/{event}.json",
     Kind.INCIDENT: "incidents/{id}/{event}.json",
@@ -224,7 +224,7 @@ def statement(night: str, attempt: str) -> str:
 
 
 def assessment(night: str, attempt: str, digest: str) -> str:
-    """Key of one assessment, by the digest of its canonical bytes."""
+    """Key of one assessment, gzip-compressed; the digest is of its uncompressed bytes."""
     return _build(Kind.ASSESSMENT, night=night, attempt=attempt, digest=digest)
 
 

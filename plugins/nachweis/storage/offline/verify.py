@@ -54,7 +54,7 @@ FILE = r"[a-z0-9][a-z0-9_-]{0,62}(?:\.[a-z0-9]{1,10}){1,3}"
 DOCUMENTS = (
     rf"evidence/sha256/[0-9a-f]{{2}}/{SHA}\.json\.gz"
     rf"|(?:records|dossiers)/{ID}/v[0-9]{{6}}/{FILE}"
-    rf"|nights/{DAY}/{ATTEMPT}/(?:statement\.json|assessments/{SHA}\.json)"
+    rf"|nights/{DAY}/{ATTEMPT}/(?:statement\.json|assessments/{SHA}\.json\.gz)"
     rf"|approvals/(?:record|dossier)/{ID}/v[0-9]{{6}}/[0-9]{{6}}\.json"
     rf"|incidents/{ID}/[0-9]{{6}}\.json"
 )
@@ -819,7 +819,7 @@ class Verifier:
             for subject, digest in found["evidence"].items()
         }
         assessments = {
-            subject: {f"{folder}{digest}.json": digest}
+            subject: {f"{folder}{digest}.json.gz": digest}
             for subject, digest in found["assessments"].items()
         }
         everything = [*citations.values(), *evidence.values(), *assessments.values()]
