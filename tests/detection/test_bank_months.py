@@ -14,7 +14,7 @@ import pandas as pd  # noqa: TID253 - the peers under comparison work on pandas
 import pytest
 
 from nachweis import registry
-from nachweis.domain.disclosure import seal_finding
+from nachweis.domain.disclosure import seal_finding, seal_findings
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.observation import Source
 from nachweis.domain.record import Evidence
@@ -22,6 +22,7 @@ from nachweis.engines.drift import drift
 from nachweis.engines.expectations import check_suite
 from nachweis.pipeline.archive import Archive, open_archive
 from nachweis.pipeline.lint import lint
+from nachweis.pipeline.load import load_world
 from nachweis.pipeline.night import observe_subject, run_night
 from nachweis.pipeline.summary import NightSummary
 from nachweis.pipeline.verification import verify_all
@@ -37,6 +38,8 @@ from tests.detection.real_data import (
     night_settings,
     prepare_bank,
 )
+from tests.raw_values import declared, everything, raw_values
+from tests.subtraction import small_counts
 
 MODEL = Subject(kind=SubjectKind.MODEL, id="deposit-propensity")
 STEPPED = ("euribor3m", "nr.employed", "emp.var.rate")
@@ -427,3 +430,44 @@ def test_the_same_month_again_changes_nothing(signed: dict[str, NightSummary]) -
     assert again.repeated
     assert open_archive(Settings()).length == before
     assert again.attempt == signed[SIGNED[-1]].attempt
+
+
+@pytest.mark.store
+def test_no_number_of_a_call_and_no_rare_value_is_published(
+    signed: dict[str, NightSummary], bank: BankWorld
+) -> None:
+    settings = Settings()
+    nights = [night_of(month) for month in SIGNED]
+    raw = raw_values(load_world(settings).world, bank.folder, nights)
+    published = everything(settings)
+
+    assert len(raw.keys) > 25_000
+    assert len(raw.rare) > 1_000
+    assert published.found(raw, lambda: declared(bank.folder)) == {}
+
+
+@pytest.mark.store
+def test_no_subtraction_of_signed_months_tells_of_few(signed: dict[str, NightSummary]) -> None:
+    archive = open_archive(Settings())
+    published = {
+        attempt.night: {
+            subject: list(archive.evidence(digest).findings)
+            for subject, digest in archive.statement(attempt).evidence.items()
+        }
+        for attempt in archive.every_attempt
+    }
+
+    assert len(published) == len(SIGNED)
+    assert small_counts(published) == []
+
+
+def test_what_is_published_of_26_months_tells_of_few_neither_and_unsealed_it_would(
+    months: Months,
+) -> None:
+    exact = {month: {str(MODEL): list(found.values())} for month, found in months.items()}
+    sealed = {
+        month: {str(MODEL): seal_findings(found[str(MODEL)])} for month, found in exact.items()
+    }
+
+    assert small_counts(sealed) == []
+    assert len(small_counts(exact)) > 100

@@ -20,12 +20,14 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pikepdf
 import pypdfium2
 import pytest
 
 from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
 from nachweis.pipeline.archive import open_archive
 from nachweis.pipeline.context import open_context
+from nachweis.pipeline.load import load_world
 from nachweis.pipeline.night import observe_subject, run_night
 from nachweis.pipeline.summary import NightSummary
 from nachweis.pipeline.verification import verify_all
@@ -33,6 +35,7 @@ from nachweis.settings import Settings
 from nachweis.storage.documents import decode
 from nachweis.storage.s3 import open_store
 from tests.detection.real_data import MESSAGES, night_settings, prepare_support, real_file
+from tests.raw_values import Published, declared, everything, raw_values
 
 pytestmark = pytest.mark.store
 
@@ -102,6 +105,11 @@ def everything_stored(settings: Settings) -> dict[str, str]:
         if path.is_file():
             found[f"local/{path.name}"] = html.unescape(path.read_text("utf-8", "replace"))
     return found
+
+
+@pytest.fixture(scope="module")
+def stored(run: Run) -> dict[str, str]:
+    return everything_stored(Settings())
 
 
 def _text(key: str, content: bytes) -> str:
@@ -208,7 +216,7 @@ def test_the_night_is_signed_and_nothing_was_held_back(run: Run) -> None:
 
 
 def test_no_identifier_of_200_messages_is_stored_or_said(
-    run: Run, messages: list[dict[str, str]]
+    run: Run, stored: dict[str, str], messages: list[dict[str, str]]
 ) -> None:
     chosen = random.Random(20171031).sample(messages, 200)
     tokens = set().union(*(identifiers(row["text"]) for row in chosen))
@@ -223,7 +231,6 @@ def test_no_identifier_of_200_messages_is_stored_or_said(
     assert len(tokens) > 300
     assert appearing(tokens, source) == tokens, "the search must be able to find them"
 
-    stored = everything_stored(Settings())
     kinds = {name.split("/")[1] for name in stored if name.startswith("records/")}
     assert {"evidence", "records", "dossiers", "nights", "ledger"} <= kinds
     assert any(name.endswith(".html") for name in stored)
@@ -233,21 +240,60 @@ def test_no_identifier_of_200_messages_is_stored_or_said(
 
 
 def test_no_wording_of_200_messages_is_stored_or_said(
-    run: Run, messages: list[dict[str, str]]
+    run: Run, stored: dict[str, str], messages: list[dict[str, str]]
 ) -> None:
     chosen = random.Random(20171101).sample([r for r in messages if len(r["text"]) > 60], 200)
     fragments = {row["text"][start : start + 20] for row in chosen for start in (0, 20, 40)}
-    everything = "\n".join([*everything_stored(Settings()).values(), run.said])
+    everything = "\n".join([*stored.values(), run.said])
 
     assert "messages" in everything
     assert sum(fragment in everything for fragment in fragments) == 0
 
 
 def test_no_account_of_an_author_is_stored_or_said(
-    run: Run, messages: list[dict[str, str]]
+    run: Run, stored: dict[str, str], messages: list[dict[str, str]]
 ) -> None:
     authors = {row["author_id"] for row in messages if len(row["author_id"]) > 5}
-    everything = "\n".join([*everything_stored(Settings()).values(), run.said])
+    everything = "\n".join([*stored.values(), run.said])
 
     assert len(authors) > 500
     assert len(appearing(authors, everything)) == 0
+
+
+def test_no_author_and_no_message_of_them_all_is_stored(run: Run) -> None:
+    settings = Settings()
+    (folder,) = settings.world_folders
+    raw = raw_values(load_world(settings).world, folder, [NIGHT])
+    published = everything(settings)
+
+    assert len(raw.keys) > 1_000
+    assert len(raw.rare) > 4_000
+    assert {"gzip", "zip", "pdf", "base64"} <= published.kinds
+    assert published.found(raw, lambda: declared(folder)) == {}
+
+
+def test_the_search_finds_a_message_however_it_is_packed(
+    messages: list[dict[str, str]], run: Run
+) -> None:
+    settings = Settings()
+    (folder,) = settings.world_folders
+    raw = raw_values(load_world(settings).world, folder, [NIGHT])
+    text = next(row["text"] for row in messages if len(row["text"]) > 100)
+    packed, sheet = gzip.compress(json.dumps({"said": text}).encode()), io.BytesIO()
+    with zipfile.ZipFile(sheet, "w", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr("xl/sharedStrings.xml", f"<t>{html.escape(text)}</t>")
+    wrapped = json.dumps({"payload": base64.b64encode(text.encode()).decode()}).encode()
+    for content in (text.encode(), packed, sheet.getvalue(), wrapped, pdf_with(text)):
+        one = Published()
+        one.add("planted", content)
+        assert one.found(raw)["messages, text"] >= 1
+
+
+def pdf_with(text: str) -> bytes:
+    """A PDF file without a page that shows a text but with one attached."""
+    written = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.add_blank_page()
+        pdf.attachments["record.json"] = pikepdf.AttachedFileSpec(pdf, text.encode())
+        pdf.save(written)
+    return written.getvalue()
