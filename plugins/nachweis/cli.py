@@ -586,10 +586,12 @@ def _print_rows(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _resolved() -> Settings:
     """Settings with the store's address; an embedded one is started, and set up when it starts."""
+    from nachweis.pipeline.access_log import keep_access_log
     from nachweis.storage.bootstrap import bootstrap as set_up
     from nachweis.storage.embedded import resolve, status, wanted
 
     settings = Settings()
+    keep_access_log(settings)
     fresh = wanted(settings) and status(settings) is None
     resolved = resolve(settings)
     if fresh:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from nachweis import registry
 from nachweis.domain.finding import Finding, Outcome
@@ -25,6 +26,7 @@ from nachweis.pipeline import night
 from nachweis.pipeline.night import PRODUCERS
 from nachweis.pipeline.summary import NightSummary, summary_text
 from nachweis.storage import s3
+from nachweis.storage.documents import decode
 from nachweis.storage.embedded import EmbeddedStore
 from tests.canaries import Canaries
 from tests.integration.canary_world import SECRET, write_world
@@ -169,3 +171,20 @@ def test_the_secret_of_keyed_hashes_stays_in_the_worker(planted: Planted) -> Non
     for bucket in BUCKETS:
         store = s3.open_store(planted.here.settings, bucket)
         assert all(secret not in store.get(item.key) for item in store.list(""))
+
+
+def test_no_secret_of_store_or_ledger_is_stored_said_or_handed_on(planted: Planted) -> None:
+    settings = planted.here.settings
+    secrets = {
+        value.get_secret_value()
+        for _, value in settings
+        if isinstance(value, SecretStr) and value.get_secret_value()
+    }
+    private = next((settings.state / "keys").glob("*.pem")).read_text()
+    secrets |= {line for line in private.splitlines() if not line.startswith("-")}
+    assert len(secrets) >= 4
+    assert not any(one in planted.said + planted.handed_on + repr(settings) for one in secrets)
+    for bucket in BUCKETS:
+        store = s3.open_store(settings, bucket)
+        for content in (decode(item.key, store.get(item.key)) for item in store.list("")):
+            assert not any(one.encode() in content for one in secrets)

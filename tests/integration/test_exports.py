@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import io
 import json
@@ -176,3 +177,24 @@ def test_a_mistake_is_a_sentence(
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+def test_what_is_taken_away_is_written_down_with_who_took_it(
+    here: Place, night: NightSummary, tmp_path: Path
+) -> None:
+    folder = here.settings.state / "access"
+    before = "".join(path.read_text() for path in folder.glob("*.log"))
+    made = _export("record/marketing", "--format", "xlsx", "--out", str(tmp_path))
+    pack = tmp_path / "pack.zip"
+    assert command("pack", "marketing", "--from", FIRST, "--to", FIRST, "--out", str(pack))[0] == 0
+    _export("register", "--format", "xlsx", "--for", "DK", "--out", str(tmp_path / "register.xlsx"))
+    written = "".join(path.read_text() for path in folder.glob("*.log")).removeprefix(before)
+    first, second, third = written.splitlines()
+    assert getpass.getuser() in first
+    assert "export of record/marketing" in first
+    assert hashlib.sha256(made).hexdigest() in first
+    assert "pack of activity marketing, nights" in second
+    assert "export of register" in third
+    secrets = [here.settings.s3_secret_key, here.settings.anchor_secret_key]
+    assert not any(one.get_secret_value() in written for one in secrets if one is not None)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.glob("*.log"))

@@ -7,13 +7,14 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from nachweis.domain.canonical import parse
+from nachweis.domain.canonical import digest_bytes, parse
 from nachweis.domain.errors import NachweisError, suggestion
 from nachweis.domain.manifest import World, json_of
 from nachweis.domain.record import VersionRef
 from nachweis.domain.site_data import Behind
 from nachweis.pages.exports import Decision, Format, Kind, Source, Version, by_name
 from nachweis.pages.words import Words, translations
+from nachweis.pipeline.access_log import access
 from nachweis.pipeline.actors import name_of
 from nachweis.pipeline.approval_history import history
 from nachweis.pipeline.archive import Archive, SignedAttempt, night_of, open_archive
@@ -95,7 +96,10 @@ def export(
         if made.reported
         else None,
     )
-    return Exported(_file_name(made, source, attempt), made.render(source))
+    done = Exported(_file_name(made, source, attempt), made.render(source))
+    named = " with names" if source.decisions else ""
+    access.info("export of %s: %s%s, %s", target, done.name, named, digest_bytes(done.content))
+    return done
 
 
 def sources_of_version(
