@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -151,6 +152,26 @@ def test_a_link_opens_one_object_and_no_other(records: S3Store) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(link.replace("/one?", "/two?"), timeout=10)
     assert caught.value.code == 403
+
+
+def test_a_link_expires(records: S3Store) -> None:
+    records.put_if_absent("one", b"one", content_type="text/plain")
+    link = records.presigned_url("one", seconds=1)
+    opened, refused = 0, 0
+    for _ in range(40):
+        try:
+            with urllib.request.urlopen(link, timeout=10):
+                opened += 1
+        except urllib.error.HTTPError as error:
+            assert error.code == 403
+            error.close()
+            refused += 1
+            break
+        time.sleep(0.5)
+    assert refused == 1, f"still open after {opened} requests"
+    for seconds in (0, 7 * 24 * 3600 + 1):
+        with pytest.raises(ValueError, match="seven days"):
+            records.presigned_url("one", seconds=seconds)
 
 
 # -------------------------------------------------------------------------------- races

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ENCRYPTION: Literal["AES256"] = "AES256"
 """Keys of the store itself: SeaweedFS keeps KMS keys in memory and loses them at a restart."""
 
+_LONGEST_LINK = 7 * 24 * 3600
+"""Seconds that a presigned link may work at most, by the signature's rules."""
+
 
 class S3Store:
     """One bucket, as :class:`nachweis.storage.object_store.ObjectStore` promises it.
@@ -309,7 +312,12 @@ class S3Store:
 
         Returns:
             The URL. It is a credential: do not log it.
+
+        Raises:
+            ValueError: If it would not work at all, or longer than servers allow.
         """
+        if not 0 < seconds <= _LONGEST_LINK:
+            raise ValueError("a link works for one second to seven days")
         return self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=seconds
         )
