@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,8 +172,17 @@ def _put(bucket: str, key: str) -> Ask:
     )
 
 
-def _delete(bucket: str, key: str, **more: str) -> Ask:
+def _delete(bucket: str, key: str, **more: Any) -> Ask:
     return lambda s3, s: s3.delete_object(Bucket=getattr(s, f"bucket_{bucket}"), Key=key, **more)
+
+
+def _lock() -> Ask:
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    return lambda s3, s: s3.put_object_retention(
+        Bucket=s.bucket_records,
+        Key=ENTRY,
+        Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
+    )
 
 
 ENTRY, POINT, TEXT = (
@@ -195,6 +205,24 @@ ASKED: dict[str, tuple[Ask, set[str]]] = {
     "add a checkpoint": (_put("anchor", "checkpoints/0000000002.json"), {"anchor"}),
     "write beside checkpoints": (_put("anchor", "other"), set()),
     "delete a checkpoint": (_delete("anchor", "none", VersionId="null"), set()),
+    "stamp a checkpoint": (_put("anchor", "timestamps/0000000001.tsr"), {"anchor"}),
+    "hide a checkpoint": (_delete("anchor", POINT), set()),
+    "read a lock": (
+        lambda s3, s: s3.get_object_retention(Bucket=s.bucket_records, Key=ENTRY),
+        {"writer", "auditor", "verifier", "disposer"},
+    ),
+    "prolong a lock": (_lock(), {"writer"}),
+    "set a legal hold": (
+        lambda s3, s: s3.put_object_legal_hold(
+            Bucket=s.bucket_records, Key=ENTRY, LegalHold={"Status": "OFF"}
+        ),
+        {"disposer"},
+    ),
+    "remove a locked version": (
+        _delete("records", "none", VersionId="null", BypassGovernanceRetention=True),
+        {"disposer"},
+    ),
+    "list texts": (_list("narratives"), {"writer", "verifier", "disposer"}),
     "read a text": (_get("narratives", TEXT), {"writer", "verifier"}),
     "write a text": (_put("narratives", "texts/x"), {"writer"}),
     "erase a text": (_delete("narratives", "none"), {"writer", "disposer"}),
@@ -207,6 +235,12 @@ ASKED: dict[str, tuple[Ask, set[str]]] = {
     "read the policy": (
         lambda s3, s: s3.get_bucket_policy(Bucket=s.bucket_records),
         {"auditor"},
+    ),
+    "change the policy": (
+        lambda s3, s: s3.put_bucket_policy(
+            Bucket=s.bucket_records, Policy=json.dumps(iam.policy(s, "reader"))
+        ),
+        set(),
     ),
     "change versioning": (
         lambda s3, s: s3.put_bucket_versioning(
