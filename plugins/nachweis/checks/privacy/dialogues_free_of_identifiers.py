@@ -34,8 +34,10 @@ class DialoguesFreeOfIdentifiers(Check):
         check digit counts only if there are more than chance gives (exact binomial test at
         ``level``). Undefined without a text. Sources: ISO 13616, ISO/IEC 7812-1, ISO 7064, the CPR
         rule of dates, libphonenumber.
-    Leaves out: Names, addresses and other words without a form of their own; numbers spelled in
-        words; attachments. Columns that are not declared as free text.
+    Leaves out: Names, addresses and other words without a form of their own, for which a language
+        model would be needed; numbers of passports, identity cards, social security and health
+        insurance; numbers spelled in words; attachments. Columns that are not declared as free
+        text.
     """
 
     severity = Severity.HIGH
