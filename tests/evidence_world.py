@@ -68,16 +68,17 @@ def build(here: Place) -> EvidenceWorld:
         return _build(here)
 
 
-def _build(here: Place) -> EvidenceWorld:
+def _build(here: Place, languages: tuple[str, ...] = ("en", "de")) -> EvidenceWorld:
     """Sign nights, decide, withdraw, hand over to another key and go on.
 
     Args:
         here: A tiny world over a real store.
+        languages: Of its documents.
 
     Returns:
         The world; the first night's training evidence is withdrawn and gone from the copies.
     """
-    here.change("manifests/organisation.yaml", languages=["en", "de"])
+    here.change("manifests/organisation.yaml", languages=list(languages))
     here.run(FIRST)
     found = next(item for item in findings_of(here.settings, FIRST) if item.finding.is_open)
     acknowledge(here.settings, found.finding.key, role="owner", night=FIRST, false_alarm=False)

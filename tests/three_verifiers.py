@@ -17,7 +17,8 @@ Found = set[tuple[str, str]]
 
 
 @cache
-def _single_file() -> ModuleType:
+def single_file() -> ModuleType:
+    """The verifier of the packs, as a module."""
     spec = importlib.util.spec_from_file_location("verify", SINGLE_FILE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -34,7 +35,7 @@ def problems(folder: Path, trusted: str) -> dict[str, Found]:
     """
     copy = FolderStore(folder)
     report = verify_store(copy, {trusted}, anchor=copy, narratives=copy)
-    offline = _single_file()
+    offline = single_file()
     verifier = offline.Verifier(offline.Box(str(folder)), trusted)
     verifier.run()
     return {
