@@ -185,6 +185,8 @@ _BY_NAME: Mapping[str, Any] = {
     "window": "P1D", "extend_to": "P7D", "review_interval": "P12M", "until": "2026-12-31",
     "no_transfers": False, "recipients_of_bias": [], "timezone": "Europe/Berlin",
     "status": "active", "control": "MFA",
+    # A signature names its signer in one of three ways: here by identity.
+    "public_key": None, "certificates": None,
 }  # fmt: skip
 
 
