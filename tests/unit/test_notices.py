@@ -55,6 +55,29 @@ def test_customers_read_their_benefit_and_the_logic_in_words() -> None:
     assert "the higher the estimate" in text
 
 
+@pytest.mark.parametrize(
+    ("key", "held", "not_held"),
+    [
+        ("direct-marketing", "object", "portability"),  # legitimate interests
+        ("customer-service", "portability", "object"),  # contract
+        ("privacy-requests", "erasure", "portability"),  # legal obligation
+    ],
+)
+def test_only_rights_that_the_legal_basis_gives_are_named(
+    key: str, held: str, not_held: str
+) -> None:
+    made = notice(key, "en")
+    (said,) = [line for line in made.rights() if line.startswith("You have these rights")]
+    assert made.words.label(f"notice.right_{held}") in said
+    assert made.words.label(f"notice.right_{not_held}") not in said
+
+
+def test_a_notice_speaks_to_the_reader() -> None:
+    text = notice_text(notice("direct-marketing", "de").parts())
+    assert "(Quelle: von Ihnen)" in text and "betroffene Person" not in text
+    assert "auch bei der für Ihren Wohnort zuständigen" in text
+
+
 def test_a_chatbots_disclosure_stands_in_notice_and_disclosure() -> None:
     said = "You are chatting with an AI system."
     assert said in notice_text(notice("customer-service", "en").parts())

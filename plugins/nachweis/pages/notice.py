@@ -14,6 +14,11 @@ from nachweis.pages.words import Words, text_language
 
 _RIGHTS = ("access", "rectification", "erasure", "restriction", "portability", "object")
 
+_PORTABLE = frozenset("ab")
+"""Points of Art. 6(1) GDPR under which Art. 20(1)(a) gives a right to data portability."""
+_OPEN_TO_OBJECTION = frozenset("ef")
+"""Points of Art. 6(1) GDPR under which Art. 21(1) gives a right to object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -149,7 +154,7 @@ class Notice:
             line = self.text(category["text"])
             source = sources.get(key) or {}
             if source.get("source"):
-                said = self.words.value(source["source"], "source")
+                said = self.words.value(source["source"], "notice_source")
                 if source.get("source_detail"):
                     said = f"{said}, {self.text(source['source_detail'])}"
                 line = self.say("category", category=line, source=said)
@@ -221,8 +226,9 @@ class Notice:
 
     def rights(self) -> Iterator[str]:
         """Art. 13(2)(b)."""
+        held = [right for right in _RIGHTS if self._held(right)]
         yield self.say(
-            "rights_are", rights="; ".join(self.words.label(f"notice.right_{r}") for r in _RIGHTS)
+            "rights_are", rights="; ".join(self.words.label(f"notice.right_{r}") for r in held)
         )
         rights = self.one("rights") or {}
         if rights.get("contact"):
@@ -230,6 +236,16 @@ class Notice:
         channels = [self.text(item) for item in rights.get("channels") or ()]
         if channels:
             yield self.say("rights_channels", channels="; ".join(channels))
+
+    def _held(self, right: str) -> bool:
+        """Whether the law gives a right here; where no basis is declared, every right is named."""
+        bases = {basis["art6"] for _, basis in self.all("legal_basis") if basis.get("art6")}
+        if right == "portability":
+            return not bases or bool(bases & _PORTABLE)
+        if right == "object":
+            marketing = (self.one("notice") or {}).get("objection_block")
+            return not bases or bool(bases & _OPEN_TO_OBJECTION) or bool(marketing)
+        return True
 
     def withdrawal(self) -> Iterator[str]:
         """Art. 13(2)(c): only where consent is the basis."""
