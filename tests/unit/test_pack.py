@@ -155,3 +155,20 @@ def test_dates_of_the_zip_file_say_nothing(store: SignedStore) -> None:
     assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
     assert {info.compress_type for info in infos} == {zipfile.ZIP_STORED}
+
+
+def test_a_pack_explains_all_it_holds_in_three_languages(store: SignedStore) -> None:
+    store.night(DAYS[0])
+    with zipfile.ZipFile(io.BytesIO(packed(store, DAYS[0], DAYS[0]))) as archive:
+        held = {name.split("/")[0] for name in archive.namelist()}
+        texts = {
+            language: archive.read(f"README.{language}.txt").decode("utf-8")
+            for language in ("en", "de", "da")
+        }
+    assert len(set(texts.values())) == 3
+    for language, text in texts.items():
+        assert "newsletter" in text and DAYS[0] in text and "$" not in text
+        assert "--key" in text and "openssl" in text
+        named = {line.split()[0].rstrip("/") for line in text.splitlines() if line[:2] == "  "}
+        unexplained = {name for name in held - named if not name.startswith("README.")}
+        assert unexplained == set(), language
