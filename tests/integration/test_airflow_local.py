@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -22,6 +23,7 @@ from nachweis.airflow_bridge import processes
 from nachweis.airflow_bridge.libraries import HEAVY
 from nachweis.airflow_bridge.local import COMPONENTS, Local
 from nachweis.settings import Settings
+from nachweis.storage import embedded_keys
 from tests.integration.airflow_support import MINUTES, bridge, environment, last_nights
 
 pytestmark = [pytest.mark.airflow, pytest.mark.store, pytest.mark.timeout(30 * 60)]
@@ -211,6 +213,39 @@ def test_heavy_libraries_are_loaded_before_a_mapped_task_starts(
     assert set(found) == {(str(len(HEAVY)), str(len(HEAVY)))}
 
 
+def test_no_secret_is_in_logs_connections_xcom_or_the_site(
+    airflow: Airflow, nights: dict[str, dict[str, Any]]
+) -> None:
+    """The metadata database holds connections, variables, XCom and rendered fields of tasks."""
+    settings, home = airflow.local.settings, airflow.local.home
+    keys = embedded_keys.load(settings.state / "store")
+    secrets = {
+        getattr(keys, role).secret.encode()
+        for role in ("administrator", "writer", "reader", "anchor", "disposer")
+        if getattr(keys, role) is not None
+    }
+    private = (settings.state / "keys" / "ledger.pem").read_bytes()
+    secrets |= {line for line in private.splitlines() if not line.startswith(b"-")}
+    secrets |= {one.encode() for one in json.loads(airflow.local.passwords.read_text()).values()}
+    assert len(secrets) >= 7
+    assert all(len(secret) >= 8 for secret in secrets)
+    read = [path for path in home.logs.rglob("*") if path.is_file()]
+    read += list(home.folder.glob("airflow.db*"))
+    read += [path for path in settings.site.rglob("*") if path.is_file()]
+    assert home.database in read and any("task_id=" in str(path) for path in read)
+    found = {
+        path.name for path in read for content in [path.read_bytes()] if holds(content, secrets)
+    }
+    assert found == set()
+    told = [airflow.get(name) for name in ("connections", "variables", "plugins", "providers")]
+    assert not holds(json.dumps(told).encode(), secrets)
+
+
+def holds(content: bytes, secrets: set[bytes]) -> bool:
+    """Whether one of the secrets stands in something, as it is or in base64."""
+    return any(secret in content or base64.b64encode(secret) in content for secret in secrets)
+
+
 @pytest.fixture
 def page(airflow: Airflow) -> Iterator[str]:
     """A page of the site, put there by this test."""
@@ -249,6 +284,11 @@ def test_the_site_is_open_to_a_viewer_with_strict_headers(airflow: Airflow, page
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "private" in answer.headers["cache-control"]
+    logs = [path.read_text("utf-8", "replace") for path in airflow.local.home.logs.glob("*.log")]
+    read = [line for text in logs for line in text.splitlines() if "read by 'viewer'" in line]
+    assert len(read) == 2
+    assert all("probe/page.html" in line for line in read)
+    assert not any(token in text or password in text for text in logs)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 Airflow authenticates nothing below a plugin's mount point, so every route here depends on
 Airflow's own access check, and anything unexpected is answered with an empty error page: no path,
-no stack, no hint whether a file exists is given to somebody who has not signed in.
+no stack, no hint whether a file exists is given to somebody who has not signed in. Who read which
+page or took which file away goes to the API server's log, as ``nachweis.access``.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_view
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse, RedirectResponse
@@ -44,6 +46,10 @@ SERVED = {
     ".zip": "application/zip",
 }
 """Kinds of files a site consists of; others are not served even if they lie there."""
+LOOKS = frozenset({".css", ".js", ".svg", ".png", ".woff2"})
+"""What only makes pages look right: reading it is not logged."""
+
+_access = logging.getLogger("nachweis.access")
 
 
 def create_app(site: Path | None = None) -> FastAPI:
@@ -82,12 +88,15 @@ def create_app(site: Path | None = None) -> FastAPI:
 
     @app.get("/{path:path}")
     @app.head("/{path:path}")
-    def page(path: str, request: Request) -> Response:
+    def page(path: str, request: Request, user: GetUserDep) -> Response:
         if path in ("", "/"):
             return RedirectResponse(f"{request.scope.get('root_path', '')}/index.html")
         found = locate(folder, path)
         if found is None:
             raise HTTPException(404)
+        if found.suffix not in LOOKS:
+            # Only files that are there: an address is told by whoever asks, and could be anything.
+            _access.info("read by %r: %s", user.get_name(), found.relative_to(folder).as_posix())
         return FileResponse(found, media_type=SERVED[found.suffix])
 
     return app
