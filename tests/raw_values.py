@@ -56,8 +56,6 @@ class RawValues:
     keys: frozenset[Words]
     rare: Mapping[Words, str]
     """Words to the data set and column."""
-    categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Column to its rare values, for what is published about single groups."""
 
 
 def raw_values(
@@ -76,7 +74,6 @@ def raw_values(
     """
     keys: set[Words] = set()
     rare: dict[Words, str] = {}
-    categories: dict[str, set[str]] = {}
     for data_set in world.data_sets.values():
         if read is not None and data_set.id not in read:
             continue
@@ -88,12 +85,14 @@ def raw_values(
         reader = _READERS.get(Path(location).suffix, "text")
         source = reader.format(files=present)
         if reader == "text":
-            text = {"sep": data_set.csv.delimiter, "dtype": str, "keep_default_na": False}
-            duckdb.register("text", pd.concat([pd.read_csv(path, **text) for path in present]))
+            duckdb.register("read", pd.concat([_text_table(path) for path in present]))
+            duckdb.execute("CREATE OR REPLACE TEMP TABLE text AS FROM read")
         subject = data_set.subject_key.column if data_set.subject_key else None
         person = f'count(DISTINCT "{subject}")' if subject else "count(*)"
         types = duckdb.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
         for column, kind, *_ in types:
+            if kind != "VARCHAR":
+                continue  # a number is like any other
             few = duckdb.sql(
                 f'SELECT "{column}"::VARCHAR FROM {source} WHERE "{column}" IS NOT NULL '
                 f"GROUP BY 1 HAVING {person} < {FEW}"
@@ -101,20 +100,23 @@ def raw_values(
             values = {str(value) for (value,) in few}
             if column == subject or column == data_set.fields.get("key"):
                 keys |= {words(value) for value in values if len(value) >= 6}
-            if kind == "VARCHAR":
-                categories.setdefault(column, set()).update(values)
-            exact = {value for value in values if _telling(value, kind)}
+            exact = {value for value in values if _telling(value)}
             rare |= {words(value): f"{data_set.id}, {column}" for value in exact}
-    return RawValues(
-        frozenset(keys), rare, {name: frozenset(found) for name, found in categories.items()}
-    )
+    return RawValues(frozenset(keys), rare)
 
 
-def _telling(value: str, kind: str) -> bool:
+def _text_table(path: str) -> pd.DataFrame:
+    """A CSV file, every value as the text that it is in the file."""
+    opened = gzip.open if path.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        first = file.readline()
+    separator = max(";,", key=first.count)
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+
+
+def _telling(value: str) -> bool:
     """Whether a value is recognisable among other words and numbers; a 7 or a yes is not."""
-    if kind == "VARCHAR":
-        return len(value) >= (6 if value.isdigit() else 4)
-    return kind.startswith("TIMESTAMP") or (kind == "DOUBLE" and len(value) >= 7)
+    return len(value) >= (6 if value.isdigit() else 4)
 
 
 def words(text: str) -> Words:
