@@ -71,6 +71,8 @@ def deterministic(value: Any) -> Any:
     from ibis.expr import operations as ops
 
     fsum, favg = _compensated()
+    if not value.op().find((ops.Mean, ops.Sum)):
+        return value
 
     def replace(node: Any, changed: dict[str, Any] | None) -> Any:
         node = node.__recreate__(changed) if changed else node

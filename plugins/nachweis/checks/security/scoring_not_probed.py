@@ -100,12 +100,13 @@ class ScoringNotProbed(Check):
     def observe(self, inputs: Inputs) -> Iterable[Request]:
         """Requests, combinations and values per frequent caller."""
         names = inputs.feature_names
-        without = {f"without:{name}": _combinations(names, name) for name in names}
+        combinations = _Combinations(names)
+        without = {f"without:{name}": combinations.without(name) for name in names}
         yield GroupedCounts(
             "callers",
             inputs.source("scoring_log", "night"),
             {"caller": _caller(inputs)},
-            sums={"all": _combinations(names), **without},
+            sums={"all": combinations.all, **without},
             at_least=inputs.param("min_requests"),
         )
 
@@ -152,19 +153,40 @@ def _caller(inputs: Inputs) -> str:
     return caller or subject
 
 
-def _combinations(names: Sequence[str], without: str = "") -> Expression:
-    """How many different combinations of inputs there are, one input left out or not."""
+class _Combinations:
+    """How many different combinations of inputs there are, one input left out or not.
 
-    def expression(table: Any) -> Any:
-        # Hashed by column, not as one text: one pass serves every combination.
-        parts = [
-            hashed(f"{place}=" + table[name].cast("string").fill_null(""))
-            for place, name in enumerate(names)
-            if name != without
-        ]
-        return reduce(xor, parts).nunique()
+    Hashed by column, not as one text: one pass serves every combination, and what is left out is
+    taken out of the hash of all, because ``x ^ y ^ y`` is ``x``.
+    """
 
-    return expression
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._hashes: dict[Any, tuple[Any, dict[str, Any]]] = {}
+
+    def all(self, table: Any) -> Any:
+        """Different combinations of all inputs."""
+        return self._of(table)[0].nunique()
+
+    def without(self, name: str) -> Expression:
+        """Different combinations of all inputs but one."""
+
+        def expression(table: Any) -> Any:
+            together, parts = self._of(table)
+            return (together ^ parts[name]).nunique()
+
+        return expression
+
+    def _of(self, table: Any) -> tuple[Any, dict[str, Any]]:
+        """Hash of a row's inputs, and of each alone; built once, for building it takes long."""
+        found = self._hashes.get(table.op())
+        if found is None:
+            parts = {
+                name: hashed(f"{place}=" + table[name].cast("string").fill_null(""))
+                for place, name in enumerate(self._names)
+            }
+            found = self._hashes[table.op()] = (reduce(xor, parts.values()), parts)
+        return found
 
 
 def _probing(table: CountTable, names: Sequence[str]) -> list[int]:
