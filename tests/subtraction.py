@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,52 +109,61 @@ def _told(what: str, more: Iterable[int], less: Iterable[int]) -> Iterator[Told]
 # ---------------------------------------------------------------------------- within a night
 
 
-def _within(subjects: Mapping[str, Sequence[Finding]]) -> Iterator[Told]:
-    for subject, findings in subjects.items():
-        for finding in findings:
-            where = f"{subject}, {finding.check} {finding.column or ''}"
-            for name, total, groups in _tables(finding.measurements):
-                yield from _rest(f"{where} {name}: total less its groups", total, groups)
-
-
 Counts = frozenset[int]
 Pairs = frozenset[tuple[int, int]]
 Interval = tuple[float, float]
+Cells = dict[str, dict[str, Counts | None]]
 
 
-def _tables(
-    measurements: Sequence[Measurement],
-) -> Iterator[tuple[str, Counts, list[Counts | None]]]:
-    """Totals, and the disjoint parts that make them up; None for a part that is withheld."""
-    counts: dict[str, dict[str, Counts | None]] = defaultdict(dict)
+def _within(subjects: Mapping[str, Sequence[Finding]]) -> Iterator[Told]:
+    for subject, findings in subjects.items():
+        by_check: dict[str, Cells] = defaultdict(lambda: defaultdict(dict))
+        for finding in findings:
+            where = f"{subject}, {finding.check} {finding.column or ''}"
+            cells, totals = _cells(finding.measurements)
+            for name, total in totals.items():
+                if cells[name]:
+                    yield from _rest(f"{where} {name}: the rest", total, cells[name].values())
+            for name, groups in cells.items():
+                by_check[finding.check][name] |= groups
+        for check, cells in by_check.items():
+            for name, total, parts in _crossings(cells):
+                yield from _rest(f"{subject}, {check} {name}", total, parts)
+
+
+def _cells(measurements: Sequence[Measurement]) -> tuple[Cells, dict[str, Counts]]:
+    """Counts by name and group, None for one that is withheld; and totals of the same name."""
+    cells: Cells = defaultdict(dict)
     totals: dict[str, Counts] = {}
     for m in measurements:
         if m.unit in COUNT_UNITS:
             told = counts_behind(m)
             if m.group is not None:
-                counts[m.name][m.group] = None if m.value == "1-9" else told
+                cells[m.name][m.group] = None if m.value == "1-9" else told or None
             elif told:
                 totals[m.name] = told
         elif m.unit in RATE_UNITS and m.group is not None:
-            counts[f"{m.name} size"][m.group] = parts_behind(m)[0] or None
-    for name, total in totals.items():
-        if counts[name]:
-            yield name, total, list(counts[name].values())
-    # Groups of one attribute, whose intersections with another attribute are its parts.
-    for name, cells in counts.items():
-        for group, size in cells.items():
-            parts = [
-                cell for other, cell in cells.items() if ": " in other and group in _crossed(other)
-            ]
+            sizes, having = parts_behind(m)
+            cells[f"{m.name} size"][m.group] = sizes or None
+            cells[f"{m.name} having"][m.group] = having or None
+    return cells, totals
+
+
+def _crossings(cells: Cells) -> Iterator[tuple[str, Counts, list[Counts | None]]]:
+    """Groups of one attribute, and the intersections with another one that make them up."""
+    for name, groups in cells.items():
+        crossed: dict[tuple[str, str], list[Counts | None]] = defaultdict(list)
+        for group, cell in groups.items():
+            attributes, _, values = group.partition(": ")
+            for value in values.split(" & ") if values else ():
+                crossed[(attributes, value)].append(cell)
+        for (attributes, value), parts in crossed.items():
+            size = groups.get(value)
             if size and len(parts) >= 2:
-                yield f"{name} of {group}", size, parts
+                yield f"{name} of {value} less {attributes}", size, parts
 
 
-def _crossed(group: str) -> list[str]:
-    return [part.strip() for part in group.partition(": ")[2].split(",")]
-
-
-def _rest(what: str, total: Counts, groups: Sequence[Counts | None]) -> Iterator[Told]:
+def _rest(what: str, total: Counts, groups: Collection[Counts | None]) -> Iterator[Told]:
     """The one part that is withheld, as the total less the others."""
     shown = [group for group in groups if group]
     if len(groups) - len(shown) != 1:
