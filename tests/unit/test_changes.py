@@ -87,6 +87,29 @@ def test_each_change_is_told_in_words_with_the_version_that_brought_it(office: O
     assert "\u202e" not in text
 
 
+def test_the_commits_of_the_manifests_are_named_and_not_that_of_the_code(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests import signed_store
+
+    monkeypatch.setattr(
+        signed_store, "Record", lambda **_: record(a={"period": "P48M"}, c={"period": "P1M"})
+    )
+    own, shipped = "ab" * 20, "cd" * 20
+    office.store.night(
+        "2026-03-04",
+        statement_change={
+            "code_version": f"{COMMIT}+abc",
+            "manifests_commits": (shipped, f"{own}+changed"),
+        },
+    )
+    found = compared(office.archive, TARGET, None, None, words(office))
+    source = f"commit {shipped[:12]}, {own[:12]} with uncommitted changes"
+    assert source in found.text()
+    facts = found.document()["changes"][0]["source"]
+    assert facts["commit"] == own and facts["manifests_commits"] == [shipped, f"{own}+changed"]
+
+
 def test_the_same_in_another_language(office: Office) -> None:
     text = compared(office.archive, TARGET, "1", "2", words(office, "de")).text()
     assert "24 Monate" in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import textwrap
 from pathlib import Path
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from nachweis import registry
 from nachweis.domain.errors import ManifestError
 from nachweis.pipeline.lint import lint, pattern_problem
-from nachweis.pipeline.lint_history import not_compared
+from nachweis.pipeline.lint_history import commits_of, not_compared
 from nachweis.pipeline.load import load_world, schemas
 from nachweis.pipeline.yaml_files import read_yaml
 from nachweis.settings import PACKAGE_ROOT, Settings
@@ -382,6 +384,23 @@ def test_an_activity_that_vanished_before_its_end_is_an_error(
     ]
     write(repository, "manifests/activities/support.yaml", activity("support", "ended"))
     assert gone(repository) == ["manifests/activities/plans.yaml"]
+
+
+def test_the_commits_of_the_manifests_are_told_and_whether_they_hold_what_was_read(
+    repository: Path, tmp_path: Path
+) -> None:
+    write(repository, "manifests/activities/old.yaml", activity("old"))
+    commit(repository)
+    (head,) = commits_of(Settings(world=str(repository)))
+    assert re.fullmatch(r"[0-9a-f]{40}", head)
+    write(repository, "unrelated.txt", "nothing a night reads")
+    assert commits_of(Settings(world=str(repository))) == (head,)
+    write(repository, "manifests/activities/new.yaml", activity("new"))
+    assert commits_of(Settings(world=str(repository))) == (f"{head}+changed",)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    both = f"{outside}{os.pathsep}{repository}"
+    assert commits_of(Settings(world=both))[-1] == f"{head}+changed"
 
 
 def test_an_activity_that_ended_may_go_even_if_it_once_was_active(repository: Path) -> None:

@@ -263,3 +263,7 @@ class Statement(Document):
     """Capabilities of the store as its self-test found them."""
     organisation: str | None = None
     """Id in organisation.yaml; None in a statement that is older than this field."""
+    manifests_commits: tuple[str, ...] | None = None
+    """Commits of the repositories that hold the manifests, in the order in which they were read;
+    ``+changed`` where a file differed from it, ``unknown`` outside of git. None in a statement that
+    is older than this field."""

@@ -18,6 +18,7 @@ from nachweis.pipeline.yaml_files import parse_yaml
 from nachweis.settings import Settings
 
 _ACTIVITIES = FOLDERS["activities"][0]
+_MANIFESTS = ("manifests", "expectations", "controls")
 _SECONDS = 60
 _OF_A_HOOK = {
     "GIT_COMMON_DIR",
@@ -78,6 +79,28 @@ def not_compared(settings: Settings) -> list[Path]:
             if history is None or not history.whole or not history.blobs:
                 found.append(folder)
     return found
+
+
+def commits_of(settings: Settings) -> tuple[str, ...]:
+    """The commits that the manifests came from, so that a change can be followed to who made it.
+
+    Args:
+        settings: Where the manifests are.
+
+    Returns:
+        One per repository, in the order of the world folders: its commit, with ``+changed`` where
+        a file differs from it or is not in it; ``unknown`` for a folder in no repository.
+    """
+    found: dict[str, None] = {}
+    for folder in settings.world_folders:
+        commit = (_git(folder, "rev-parse", "--verify", "HEAD") or "").strip()
+        if not commit:
+            found["unknown"] = None
+            continue
+        kept = [name for name in _MANIFESTS if (folder / name).exists()]
+        changes = _git(folder, "status", "--porcelain", "--", *kept) if kept else ""
+        found[commit if changes == "" else f"{commit}+changed"] = None
+    return tuple(name for name in found if f"{name}+changed" not in found)
 
 
 def history_of(folder: Path) -> History | None:

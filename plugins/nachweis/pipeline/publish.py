@@ -49,6 +49,7 @@ from nachweis.pipeline.decide import (
 from nachweis.pipeline.export import sources_of_version
 from nachweis.pipeline.incidents import open_incident
 from nachweis.pipeline.leaks import demand_clean, demand_clean_export, demand_clean_text
+from nachweis.pipeline.lint_history import commits_of
 from nachweis.pipeline.notices import published_notices
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
 from nachweis.pipeline.views import views_of
@@ -507,6 +508,7 @@ def _statement(
         supersedes=superseded.attempt if superseded else None,
         manifests_digest=context.manifests_digest,
         data_versions=work.data_versions,
+        manifests_commits=commits_of(context.settings),
         code_version=code_version(context.settings),
         organisation=context.loaded.world.organisation.id,
         software=dict(software()),

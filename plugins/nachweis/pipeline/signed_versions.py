@@ -134,10 +134,25 @@ def newest_assessment(
     return None
 
 
+def _commits(item: SignedVersion) -> tuple[str, ...]:
+    """The commits of the manifests; in an older statement the one of the code that ran."""
+    found = item.statement.manifests_commits
+    return (item.statement.code_version,) if found is None else found
+
+
 def _commit(item: SignedVersion) -> str | None:
-    """The commit that the night ran, where the statement names one."""
-    match = _COMMIT.fullmatch(item.statement.code_version)
+    """The commit that holds the owner's manifests, which are read last."""
+    match = _COMMIT.fullmatch(_commits(item)[-1]) if _commits(item) else None
     return match[1] if match else None
+
+
+def _said_commits(item: SignedVersion) -> str:
+    said = []
+    for name in _commits(item):
+        match = _COMMIT.fullmatch(name)
+        changed = " with uncommitted changes" if name.endswith("+changed") else ""
+        said.append(f"{match[1][:12]}{changed}" if match else "not known")
+    return ", ".join(said) or "not known"
 
 
 def facts(item: SignedVersion) -> dict[str, Any]:
@@ -151,15 +166,15 @@ def facts(item: SignedVersion) -> dict[str, Any]:
         "manifests_digest": item.statement.manifests_digest,
         "code_version": item.statement.code_version,
         "commit": _commit(item),
+        "manifests_commits": list(_commits(item)) if item.statement.manifests_commits else None,
     }
 
 
 def described(item: SignedVersion) -> str:
     """A version with its source, in words."""
-    commit = _commit(item)
     return (
         f"version {item.reference.version}, night of {item.attempt.night}, signed "
         f"{item.attempt.signed_at:%Y-%m-%d} as ledger entry {item.attempt.sequence}, "
         f"manifests {item.statement.manifests_digest[:12]}, "
-        f"commit {commit[:12] if commit else 'not known'}"
+        f"commit {_said_commits(item)}"
     )
