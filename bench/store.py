@@ -1,7 +1,11 @@
-"""How fast a store verifies from a local copy: ``python -m bench.store [--entries N]``.
+"""What evidence costs: ``python -m bench.store [--only verify unchanged past]``.
 
-Writes a signed ledger into a temporary folder, and in a second one whole nights with their
-documents, and verifies both as `nachweis verify --copy` does. Prints figures; nothing is asserted.
+- ``verify``: writes a signed ledger into a temporary folder, and in a second one whole nights with
+  their documents, and verifies both as `nachweis verify --copy` does.
+- ``unchanged``: requests and bytes of a night whose models have not changed.
+- ``past``: the time that publishing takes behind more and more signed nights.
+
+Prints figures; nothing is asserted about them.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import os
 import resource
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,20 +160,42 @@ def nights(folder: Path, count: int) -> None:
     )  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--entries", type=int, default=20_000)
-    parser.add_argument("--nights", type=int, default=1_000)
-    given = parser.parse_args()
-    print(f"{os.cpu_count()} cores; one-minute load before: {os.getloadavg()[0]:.1f}")
+def verification(entries_count: int, nights_count: int) -> None:
+    """Both kinds of copy."""
     with tempfile.TemporaryDirectory() as place:
         for name, run, count in (
-            ("ledger", entries, given.entries),
-            ("nights", nights, given.nights),
+            ("ledger", entries, entries_count),
+            ("nights", nights, nights_count),
         ):
             folder = Path(place) / name / "copy"
             folder.mkdir(parents=True)
             run(folder, count)
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    parts = ("verify", "unchanged", "past")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--entries", type=int, default=20_000, help="of the ledger to verify")
+    parser.add_argument("--nights", type=int, default=1_000, help="with documents, to verify")
+    parser.add_argument("--models", type=int, default=200, help="of the night without changes")
+    parser.add_argument("--past", type=int, nargs="+", default=[10, 100, 1_000], help="nights")
+    given = parser.parse_args()
+    print(f"{os.cpu_count()} cores; one-minute load before: {os.getloadavg()[0]:.1f}", flush=True)
+    if "verify" in given.only:
+        verification(given.entries, given.nights)
+    if set(given.only) & {"unchanged", "past"}:
+        from bench import store_nights
+
+        warnings.simplefilter("ignore")
+        with store_nights.server() as (store, folder):
+            if "unchanged" in given.only:
+                store_nights.unchanged(store, folder, given.models)
+            if "past" in given.only:
+                store_nights.past(store, folder, given.past)
 
 
 if __name__ == "__main__":

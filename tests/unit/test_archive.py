@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
 
+from nachweis.domain.canonical import canonical_bytes
 from nachweis.domain.errors import IntegrityError, NachweisError
 from nachweis.pipeline.archive import Archive
 from nachweis.storage import layout
@@ -48,6 +51,46 @@ def test_a_changed_cache_is_noticed(store: SignedStore, tmp_path: Path) -> None:
     path = next((tmp_path / "cache" / "ledger").glob("*2.json"))
     path.write_bytes(path.read_bytes().replace(b'"sig"', b'"gis"'))
     with pytest.raises(IntegrityError):
+        _ = Archive(store.records, tmp_path / "cache").length
+
+
+def forged(path: Path, *, payload: bool) -> None:
+    """Write a cached entry anew in the right form, without the key that signs it."""
+    envelope = json.loads(path.read_bytes())
+    if payload:
+        content = base64.b64decode(envelope["payload"])
+        changed = content.replace(b"2026-03-0", b"2026-04-0")
+        assert changed != content
+        envelope["payload"] = base64.b64encode(changed).decode()
+    else:
+        signature = bytearray(base64.b64decode(envelope["signatures"][0]["sig"]))
+        signature[0] ^= 1
+        envelope["signatures"][0]["sig"] = base64.b64encode(bytes(signature)).decode()
+    path.write_bytes(canonical_bytes(envelope))
+
+
+@pytest.mark.parametrize(("entry", "found"), [(2, "the chain is broken"), (3, "does not verify")])
+def test_a_cached_entry_cannot_be_rewritten(
+    store: SignedStore, tmp_path: Path, entry: int, found: str
+) -> None:
+    """Its signature is not verified each time, but the newest one is, and the chain up to it."""
+    _ = Archive(store.records, tmp_path / "cache").length
+    forged(tmp_path / "cache" / "ledger" / Path(layout.ledger(entry)).name, payload=True)
+    with pytest.raises(IntegrityError, match=found):
+        _ = Archive(store.records, tmp_path / "cache").length
+
+
+def test_who_signed_a_cached_entry_is_verified_once_a_key_was_revoked(
+    store: SignedStore, tmp_path: Path
+) -> None:
+    _ = Archive(store.records, tmp_path / "cache").length
+    forged(tmp_path / "cache" / "ledger" / Path(layout.ledger(2)).name, payload=False)
+    assert Archive(store.records, tmp_path / "cache").length == 3
+    first, second = store.ledger, signer(tmp_path, "second")
+    first.rotate(second, announce_only=True)
+    later = dataclasses.replace(first, signer=second)
+    later.revoke(first.signer.public_key.keyid, from_sequence=4, reason="compromised")
+    with pytest.raises(IntegrityError, match="does not verify"):
         _ = Archive(store.records, tmp_path / "cache").length
 
 
