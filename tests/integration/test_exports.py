@@ -142,7 +142,10 @@ def test_only_an_export_for_an_authority_names_who_decided(
     assert signed[0] == 0, signed[2]
     named = _export("register", "--for", "DE", "--lang", "de", "--out", str(tmp_path / "a.xlsx"))
     assert "Ann Author" in _cells(named) and "vorgelegt" in _cells(named)
-    page = _export("marketing", "--format", "pdf", "--for", "DE", "--out", str(tmp_path / "b.pdf"))
+    assert "Engineering" in _cells(named), "the role's title"
+    page = _export(
+        "marketing", "--format", "pdf", "--for", "authority", "--out", str(tmp_path / "b.pdf")
+    )
     said = "".join(p.get_textpage().get_text_bounded() for p in pypdfium2.PdfDocument(page))
     assert "Ann Author" in said
     for name in ("xlsx", "json", "csv", "html"):

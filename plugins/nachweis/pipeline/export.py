@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +82,17 @@ def export(
         party = world.organisation.controller or world.organisation.processor
         layout = party.country if party is not None else layout
     authority = _layout(made, layout, settings)
+    words = _words(settings, world, language)
+    titles = {role.id: words.text(role.title) for role in world.organisation.roles}
     source = Source(
         kind=kind,
         versions=tuple(_version(archive, item, made, attempt) for item in chosen),
-        words=_words(settings, world, language),
+        words=words,
         templates=settings.templates,
         controls=world.controls.controls,
         organisation=json_of(world.organisation),
         layout=authority,
-        decisions=_decisions(settings, archive, chosen, attempt if night else None)
+        decisions=_decisions(settings, archive, chosen, attempt if night else None, titles)
         if authority
         else {},
         behind=_behind(settings, archive, world, chosen[0], attempt, dated=night is not None)
@@ -196,7 +199,11 @@ def _version(archive: Archive, item: _Known, made: Format, attempt: SignedAttemp
 
 
 def _decisions(
-    settings: Settings, archive: Archive, chosen: list[_Known], attempt: SignedAttempt | None
+    settings: Settings,
+    archive: Archive,
+    chosen: list[_Known],
+    attempt: SignedAttempt | None,
+    titles: Mapping[str, str],
 ) -> dict[str, tuple[Decision, ...]]:
     """Who decided about versions, with the names the directory holds today.
 
@@ -212,7 +219,12 @@ def _decisions(
         signed = events.get((reference.kind, reference.id), {}).get(reference.version, [])
         urn = f"urn:nachweis:{reference.kind}:{reference.id}:v{reference.version}"
         found[urn] = tuple(
-            Decision(one.event.word, one.event.role, name_of(narratives, one.event) or "", one.day)
+            Decision(
+                one.event.word,
+                titles.get(one.event.role, one.event.role),
+                name_of(narratives, one.event) or "",
+                one.day,
+            )
             for one in signed
             if one.counts
         )

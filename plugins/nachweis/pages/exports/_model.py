@@ -62,7 +62,7 @@ class Decision:
 
     Attributes:
         word: What was done, for example ``advice_agrees``.
-        role: Role that acted.
+        role: Title of the role that acted.
         name: Who acted; empty where the directory no longer holds it.
         day: Day of signing, UTC.
     """
