@@ -198,6 +198,8 @@ def test_the_bank_data_and_a_processor_can_be_printed() -> None:
 def test_long_words_may_break_and_short_ones_do_not() -> None:
     assert breakable("a short text") == "a short text"
     assert breakable("https://example.org/a-long/path") != "https://example.org/a-long/path"
+    cited = breakable("Art. 6 Abs. 1 Buchst. f DSGVO; artikel 6, stk. 1, litra f; a rest. And more")
+    assert cited.count("\u00a0") == 6 and "rest. And" in cited
     word = "Eintrittswahrscheinlichkeit"
     for written in (f"{word},", f"({word})", f"„{word}“.", f"{word}"):
         assert breakable(written) == written, "punctuation makes no word a name"

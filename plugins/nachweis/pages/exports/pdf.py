@@ -28,6 +28,8 @@ from nachweis.pages.words import Words
 _LONG_WORD = {False: re.compile(r"\S{19,}"), True: re.compile(r"\S{11,}")}
 """Words that may break, on the page and in the narrow cells of a table."""
 _BREAK_AFTER = re.compile(r"([._/@:=&?-])(?=\S)")
+_CITED = re.compile(r"(\b(?:Art|Abs|Buchst|Nr|stk|nr|no)\.|\b(?:litra|artikel|Artikel)) (?=[\w(])")
+"""A citation and its number are never parted."""
 _UNBROKEN = 24
 _PUNCTUATION = ".,;:!?()[]„“”»«'\""
 _LONGEST_WORD = 32
@@ -141,7 +143,7 @@ def breakable(words: str, *, narrow: bool = False) -> str:
             for start in range(0, len(piece), _UNBROKEN)
         )
 
-    return _LONG_WORD[narrow].sub(broken, words)
+    return _LONG_WORD[narrow].sub(broken, _CITED.sub("\\1\u00a0", words))
 
 
 def printable(value: Part, *, narrow: bool = False) -> Part:
