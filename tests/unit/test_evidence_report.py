@@ -132,7 +132,7 @@ def test_a_clean_night_says_that_it_only_speaks_of_what_was_looked_at() -> None:
 def test_sections_stand_in_their_order() -> None:
     order = [item.id for item in blocks(source())]
     assert order == ["first", "approved", "performance", "drift", "groups", "corrections",
-                     "robustness", "oversight", "limits", "verdicts"]  # fmt: skip
+                     "robustness", "oversight", "limits", "duties", "dpia", "verdicts"]  # fmt: skip
     record = [item.id for item in blocks(demo().source("record", "direct-marketing"))]
     assert record == ["first", "approved", "unlooked", "verdicts"]
 
@@ -290,3 +290,17 @@ def test_names_without_a_label_stay_english_and_say_so(language: str) -> None:
     assert pair_name(odd, words) == ("odd number (share) [group: a]", language == "en")
     assert pair_value(0.25, words) == ("0.25" if language == "en" else "0,25")
     assert pair_value("<= 0.05", words) == ("≤\u00a00.05" if language == "en" else "≤\u00a00,05")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_duties_by_role_and_class_stand_in_the_report_with_their_dates(language: str) -> None:
+    made = demo().source("dossier", "support-chatbot", language=language)
+    shown = said(block(made, "duties"))
+    assert (
+        made.words.value("Art. 50", "article") in shown and made.words.date("2026-08-02") in shown
+    )
+    assert made.words.value("transparency", "risk_class") in shown
+    assert made.words.value("deployer", "role") in shown
+    assert made.words.label("duty.basis") in shown
+    assert made.words.label("field.criteria_met") in said(block(made, "dpia"))
+    assert made.words.unknown == set()

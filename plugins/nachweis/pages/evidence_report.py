@@ -14,7 +14,7 @@ from nachweis.domain.record import Assessment, FieldVerdict
 from nachweis.domain.site_data import Behind
 from nachweis.pages.evidence_measured import Measured
 from nachweis.pages.exports._model import values
-from nachweis.pages.exports._values import Part, text
+from nachweis.pages.exports._values import Part, part, text
 from nachweis.pages.pairs import pair_name, pair_value
 from nachweis.pages.render import harmless
 from nachweis.pages.report import Block
@@ -104,8 +104,26 @@ class EvidenceReport:
     def all(self) -> list[Block]:
         """The whole report."""
         dossier = self.document["kind"] == "dossier"
-        rest = self.measured() if dossier else [self.unlooked()]
+        rest = [*self.measured(), *self.derived()] if dossier else [self.unlooked()]
         return [self.first(), self.decided(), *rest, self.verdicts()]
+
+    def derived(self) -> list[Block]:
+        """Duties under the AI Act by role and class, and whether an impact assessment is due."""
+        found = []
+        for section in self.assessment.derived:
+            values_of = {field.id: field.value for field in section.fields}
+            if section.id == "duties":
+                declared = [part(value, "ai_act", self.words) for _, value in
+                            values(self.document, "ai_act")]  # fmt: skip
+                duties = [part(value, "duties", self.words) for value in values_of.values()]
+                parts = (self.cells.said("duty.basis"), *declared, *duties)
+            elif section.id == "dpia" and values_of.get("dpia/trigger"):
+                trigger = part(values_of["dpia/trigger"], "trigger", self.words)
+                parts = (trigger, self.cells.said("report.dpia_text"))
+            else:
+                continue
+            found.append(Block(section.id, self.words.label(section.label), parts))
+        return found
 
     # -------------------------------------------------------------------------------- first
 
