@@ -244,7 +244,8 @@ def _compared(
     if reasons or not passing:
         said = f"{len(passing)} of {len(relevant)} looked at; not: {', '.join(reasons[:4])}"
         return Verdict.NOT_TESTED, unlooked or relevant, said
-    return Verdict.CONFIRMED, passing, f"{len(passing)} check results agree"
+    agree = "1 check result agrees" if len(passing) == 1 else f"{len(passing)} check results agree"
+    return Verdict.CONFIRMED, passing, agree
 
 
 def _id(activity: Activity | None) -> str:
