@@ -17,7 +17,7 @@ from nachweis.domain.errors import NachweisError
 _LARGEST_EXACT_INTEGER = 2**53
 SIGNIFICANT_DIGITS = 9
 
-_INTRICATE = re.compile(rb"\\|(?:^|[:\[,])-?[0-9]*(?:[.eE]|[0-9]{16})")
+_INTRICATE = re.compile(rb"[:\[,]-?[0-9]*(?:[.eE]|[0-9]{16})")
 """What may be written in more than one way; strings that look like it only cost time."""
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(order="sorted")
@@ -85,7 +85,8 @@ def parse_canonical(content: bytes) -> Any:
         NachweisError: If it is not JSON, or not in canonical form.
     """
     try:
-        if content.isascii() and _INTRICATE.search(content) is None:
+        plain = content[:1] in {b"{", b"["} and content.isascii() and b"\\" not in content
+        if plain and _INTRICATE.search(content) is None:
             # Without escapes, fractions, large integers and characters beyond ASCII, sorted and
             # compact is all that the form asks for, and a fast library can do it. A key that is
             # given twice would come out shorter.

@@ -9,8 +9,10 @@ verified each time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nachweis.domain.errors import IntegrityError
 from nachweis.storage import layout
@@ -18,8 +20,11 @@ from nachweis.storage.documents import read_document
 from nachweis.storage.entries import NO_PREVIOUS, EntryKind, LedgerEntry, read_payload
 from nachweis.storage.keyring import Keyring
 from nachweis.storage.object_store import ObjectStore
-from nachweis.storage.signature_batch import Job, verify_all
-from nachweis.storage.signing import WRONG_SIGNATURE, jobs_of, open_signed
+from nachweis.storage.signature_batch import verify_all
+from nachweis.storage.signing import WRONG_SIGNATURE, Opened, jobs_of, open_signed
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +77,20 @@ def walk(store: ObjectStore, cache: Path) -> Walked:
             f"delete {cache}",
         )
     keyring, found = Keyring(), list[tuple[LedgerEntry, frozenset[str]]]()
-    deferred: list[list[Job]] = []
+    deferred: list[tuple[Opened, dict[str, Key]]] = []
+    active: dict[str, Key] = {}
     previous, sequence = NO_PREVIOUS, 1
     while sequence <= known or layout.ledger(sequence) in listed:
         key = layout.ledger(sequence)
         envelope = _file(cache, sequence).read_bytes() if sequence <= known else None
         body = envelope if envelope is not None else read_document(store, key)
-        opened = open_signed(body)
-        entry = read_payload(opened.payload, opened.document)
-        if envelope is not None and entry.kind is not EntryKind.KEY:
-            jobs = jobs_of(opened, keyring.active)
-            deferred.append(jobs)
-            keyids = frozenset(job.key.keyid for job in jobs)
+        opened, entry = _parsed(body)
+        keyids = frozenset(opened.signatures) & active.keys()
+        if envelope is not None and entry.kind is not EntryKind.KEY and keyids:
+            deferred.append((opened, active))
         else:
             keyids = keyring.take(opened, entry)
+            active = dict(keyring.active) if entry.kind is EntryKind.KEY else active
         if entry.sequence != sequence or entry.previous != previous:
             raise IntegrityError(
                 "the chain is broken here",
@@ -97,9 +102,16 @@ def walk(store: ObjectStore, cache: Path) -> Walked:
         found.append((entry, keyids))
         previous, sequence = entry.digest, sequence + 1
     asked = deferred if keyring.revoked else deferred[-1:]
-    if not all(verify_all([job for jobs in asked for job in jobs])):
+    if not all(verify_all([job for opened, keys in asked for job in jobs_of(opened, keys)])):
         raise IntegrityError(WRONG_SIGNATURE, where=layout.LEDGER)
     return Walked(found, keyring.revoked)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(envelope: bytes) -> tuple[Opened, LedgerEntry]:
+    """An entry, read once per process: a night opens its archive several times."""
+    opened = open_signed(envelope)
+    return replace(opened, document=None), read_payload(opened.payload, opened.document)
 
 
 def _file(cache: Path, sequence: int) -> Path:

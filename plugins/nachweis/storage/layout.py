@@ -118,8 +118,11 @@ def _pattern(kind: Kind) -> re.Pattern[str]:
 
 
 def _valid(part: str, value: str) -> bool:
-    if re.fullmatch(_PARTS[part], value, re.ASCII) is None:
-        return False
+    return re.fullmatch(_PARTS[part], value, re.ASCII) is not None and _sensible(part, value)
+
+
+def _sensible(part: str, value: str) -> bool:
+    """Whether text of the right form is also a day, or a number from 1 on."""
     if part == "night":
         try:
             dt.date.fromisoformat(value)
@@ -163,7 +166,7 @@ def locate(key: str) -> Location:
             continue
         parts = match.groupdict()
         consistent = kind is not Kind.EVIDENCE or parts["digest"].startswith(parts["aa"])
-        if consistent and all(_valid(part, value) for part, value in parts.items()):
+        if consistent and all(_sensible(part, value) for part, value in parts.items()):
             return Location(kind, parts)
     raise StoreError("no object of the store's layout has such a key", where="object key")
 
