@@ -76,11 +76,11 @@ def test_somebody_who_came_back_is_found_until_the_secret_is_destroyed(
 
     done = erasure.shred(settings, "2026")
     assert (done.entries, done.state) == (2, "shredded")
-    assert list((settings.state / "keys" / "erasure").iterdir()) == []
+    assert list((settings.state / "keys" / "erasure").glob("NACHWEIS_*")) == []
     found = look(settings)
     assert found.outcome is Outcome.NOT_AVAILABLE
     assert "destroyed" in found.explanation
-    with pytest.raises(NachweisError, match="destroyed or is not on this machine"):
+    with pytest.raises(NachweisError, match="destroyed, is not on this machine"):
         add(settings, people[4])
     assert erasure.shred(settings, "2026").state == "shredded", "again is harmless"
 
@@ -112,13 +112,40 @@ def test_a_secret_that_is_lost_is_not_taken_for_a_destroyed_one(
     assert erasure.periods(settings)[0].state == "secret missing"
 
 
+@pytest.mark.parametrize("left", [b"\xff\x00\xfe", b"", b"00ff"])
+def test_a_secret_that_is_half_destroyed_or_half_written_stops_nothing_and_is_never_used(
+    settings: Settings, people: list[str], left: bytes
+) -> None:
+    add(settings, people[3], period="2025")
+    add(settings, people[4], period="2026")
+    (settings.state / "keys" / "erasure" / "NACHWEIS_ERASURE_2025").write_bytes(left)
+    assert [one.state for one in erasure.periods(settings)] == ["secret missing", "searchable"]
+    assert look(settings).outcome is Outcome.FAIL, "the other period is still searched"
+    with pytest.raises(NachweisError, match="cannot be read"):
+        add(settings, people[5], period="2025")
+    assert erasure.shred(settings, "2025").state == "shredded"
+    assert erasure.periods(settings)[0].state == "shredded"
+
+
+def test_nobody_is_entered_into_a_shredded_period_whose_secret_was_restored(
+    settings: Settings, people: list[str]
+) -> None:
+    add(settings, people[3])
+    secret = settings.state / "keys" / "erasure" / "NACHWEIS_ERASURE_2026"
+    kept = secret.read_text()
+    erasure.shred(settings, "2026")
+    secret.write_text(kept)
+    with pytest.raises(NachweisError, match="destroyed"):
+        add(settings, people[4])
+
+
 def test_periods_do_not_share_hashes_and_secrets_are_private(
     settings: Settings, people: list[str]
 ) -> None:
     for period in ("2025", "2026"):
         add(settings, people[0], period=period)
     held = settings.state / "keys" / "erasure"
-    assert [path.stat().st_mode & 0o077 for path in held.iterdir()] == [0, 0]
+    assert [path.stat().st_mode & 0o077 for path in held.glob("NACHWEIS_*")] == [0, 0]
     world = Path(settings.world)
     first, second = (
         (world / "data" / f"erasures-{one}.csv").read_text().splitlines()[1].split(",")[0]

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import fcntl
 import hmac
 import io
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from nachweis.settings import Settings
 
 _PERIOD = re.compile(r"[0-9]{4}(?:-(?:q[1-4]|[0-9]{2}))?")
 _NAME = re.compile(r"NACHWEIS_ERASURE_[0-9]{4}(?:_(?:Q[1-4]|[0-9]{2}))?")
+_SECRET = re.compile(r"[0-9a-f]{64}")
 LONGEST_KEY = 1000
 
 
@@ -51,26 +54,25 @@ class Period:
 def period_secrets(settings: Settings) -> dict[str, str]:
     """The secrets of all periods, under the names that manifests give them (``key_env``).
 
+    A secret that cannot be read, or is none, is left out: it costs the search of its period, which
+    says so, and nothing else.
+
     Args:
         settings: Names the folder.
-
-    Raises:
-        NachweisError: If one cannot be read.
     """
-    folder = _folder(settings)
-    if not folder.is_dir():
-        return {}
     found = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(_folder(settings).iterdir())
+    except OSError:
+        return {}
+    for path in paths:
         if _NAME.fullmatch(path.name):
             try:
-                found[path.name] = path.read_text(encoding="ascii").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise NachweisError(
-                    f"the secret of a period cannot be read ({type(error).__name__})",
-                    where=str(path),
-                    remedy="check the rights of the file",
-                ) from None
+                text = path.read_text(encoding="ascii").strip()
+            except (OSError, UnicodeDecodeError):
+                continue
+            if _SECRET.fullmatch(text):
+                found[path.name] = text
     return found
 
 
@@ -106,15 +108,17 @@ def add(
         raise NachweisError("there is no such role", where=owner, valid=roles)
     world = _world(settings, loaded)
     manifest, ledger = _manifest(world, name), world / _location(name)
-    secret = _secret(settings, name, known=ledger.exists() or manifest.exists())
-    entered = {row[0] for row in _rows(ledger)}
-    hashes = {hmac.digest(secret, one.encode(), "sha256").hex() for one in people}
-    fresh = sorted(hashes - entered)
-    if fresh or not ledger.exists():
-        at = f"{now():%Y-%m-%d %H:%M:%S}"
-        _replace(ledger, _text([*_rows(ledger), *([one, at] for one in fresh)]))
-    if not manifest.exists():  # last, since it needs what it names
-        _write_manifest(manifest, loaded, name, owner)
+    with _alone(settings):
+        known = ledger.exists() or manifest.exists()
+        secret = _secret(settings, name, known=known, shredded=_is_shredded(manifest))
+        rows = _rows(ledger)
+        hashes = {hmac.digest(secret, one.encode(), "sha256").hex() for one in people}
+        fresh = sorted(hashes - {row[0] for row in rows})
+        if fresh or not ledger.exists():
+            at = f"{now():%Y-%m-%d %H:%M:%S}"
+            _replace(ledger, _text([*rows, *([one, at] for one in fresh)]))
+        if not manifest.exists():  # last, since it needs what it names
+            _write_manifest(manifest, loaded, name, owner)
     return name, len(fresh)
 
 
@@ -150,10 +154,16 @@ def shred(
             valid=sorted(known),
         )
     path = _manifest(_world(settings, loaded), name)
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    content["subject_key"].setdefault("shredded_on", now().date())
-    _replace(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
-    key = _folder(settings) / _variable(name)
+    with _alone(settings):
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content["subject_key"].setdefault("shredded_on", now().date())
+        _replace(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
+        _destroy(_folder(settings) / _variable(name))
+    return Period(name, known[name].entries, "shredded")
+
+
+def _destroy(key: Path) -> None:
+    """Overwrite a secret and delete it; whoever was interrupted does so again."""
     if key.exists():
         try:
             with key.open("r+b") as stream:  # most disks write in place; none promises to
@@ -165,7 +175,6 @@ def shred(
             raise NachweisError(
                 f"the secret cannot be destroyed ({error.strerror})", where=str(key)
             ) from error
-    return Period(name, known[name].entries, "shredded")
 
 
 def periods(settings: Settings) -> list[Period]:
@@ -240,31 +249,45 @@ def _manifest(world: Path, period: str) -> Path:
     return world / FOLDERS["data_sets"][0] / f"erasures-{period}.yaml"
 
 
-def _secret(settings: Settings, period: str, *, known: bool) -> bytes:
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Let one process at a time change ledgers and secrets."""
+    folder = _folder(settings)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _is_shredded(manifest: Path) -> bool:
+    if not manifest.exists():
+        return False
+    content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    return "shredded_on" in content.get("subject_key", {})
+
+
+def _secret(settings: Settings, period: str, *, known: bool, shredded: bool) -> bytes:
     """The period's secret, made for a new period; one that is gone is not made anew."""
     path = _folder(settings) / _variable(period)
     held = period_secrets(settings).get(path.name)
-    if held is not None:
-        try:
-            return bytes.fromhex(held)
-        except ValueError:
-            raise NachweisError(
-                "the secret of the period is not hexadecimal", where=str(path)
-            ) from None
-    if known:
+    if held is not None and not shredded:
+        return bytes.fromhex(held)
+    if known or path.exists():
         raise NachweisError(
-            "the secret of this period was destroyed or is not on this machine",
+            "the secret of this period was destroyed, is not on this machine or cannot be read",
             where=str(path),
             remedy="enter people into another period, for example a quarter; or set "
             "NACHWEIS_ERASURE_KEYS to the folder that holds it",
         )
     made = secrets.token_bytes(32)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = path.with_name(f".{path.name}.new")  # complete, or not there at all
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(made.hex())
         stream.flush()
         os.fsync(stream.fileno())
+    draft.replace(path)
     return made
 
 

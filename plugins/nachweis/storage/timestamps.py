@@ -138,7 +138,7 @@ def _obtain(url: str, content: bytes) -> bytes:
             headers={"Content-Type": "application/timestamp-query"},
             timeout=TIMEOUT,
         )
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise StoreUnavailableError(
             f"the authority does not answer ({type(error).__name__})",
             where="NACHWEIS_TIMESTAMP_URL",
