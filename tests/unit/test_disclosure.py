@@ -163,6 +163,29 @@ def test_sealing_twice_changes_nothing_and_no_small_cell_escapes(found: list[Mea
                 assert told in {0, after.n} or (told >= 10 and after.n - told >= 10)
 
 
+def _comparison(unit: str, value: float, n: int | None) -> Measurement:
+    return Measurement(name="gap", value=value, unit=unit, n=n, interval=(value - 0.1, value + 0.1))
+
+
+@given(st.integers(1, 3_000), st.data())
+def test_a_comparison_by_itself_does_not_tell_who_is_in_it(n: int, data: st.DataObject) -> None:
+    having, other = data.draw(st.integers(0, n)), data.draw(st.floats(0, 1))
+
+    def published(k: int) -> object:
+        return seal_finding(_finding(_comparison("difference", k / n - other, n))).measurements[0]
+
+    # Even to someone who knows all but how many people of this group have the property.
+    shown = published(having)
+    assert sum(published(k) == shown for k in range(max(0, having - 20), having + 20)) >= 3
+
+
+@pytest.mark.parametrize("unit", ["share", "difference", "ratio", "F1"])
+@pytest.mark.parametrize("n", [None, 0, 9])
+def test_an_interval_stands_only_beside_a_published_size(unit: str, n: int | None) -> None:
+    assert seal_finding(_finding(_comparison(unit, 0.5, n))).measurements[0].interval is None
+    assert seal_finding(_finding(_comparison(unit, 0.5, 500))).measurements[0].interval is not None
+
+
 def test_recipes_and_reasons_are_sealed_like_explanations() -> None:
     found = Measurement(
         name="distance",

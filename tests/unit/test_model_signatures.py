@@ -106,10 +106,27 @@ def test_a_keyless_identity_is_not_verified() -> None:
         reader, ArtefactSignature("1", NO_DATA_SET, "model/model.txt", "model.sig")
     )
     assert found.valid is None
+
+
+def test_a_keyless_bundle_is_wrong_where_certificates_are_declared() -> None:
     bundle = json.loads((MADE / "certificate.sig").read_bytes())
     chain = bundle["verificationMaterial"].pop("x509CertificateChain")
     bundle["verificationMaterial"]["certificate"] = chain["certificates"][0]
-    assert verified(json.dumps(bundle).encode(), certificates=ROOT).valid is None
+    found = verified(json.dumps(bundle).encode(), certificates=ROOT)
+    assert found.valid is False
+    assert "not made with a certificate" in found.reason
+
+
+@given(at=st.integers(0, 700), byte=st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_a_malformed_certificate_is_a_wrong_one_never_a_crash(at: int, byte: int) -> None:
+    bundle = json.loads((MADE / "certificate.sig").read_bytes())
+    first = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"][0]
+    der = bytearray(base64.b64decode(first["rawBytes"]))
+    same = der[at % len(der)] == byte
+    der[at % len(der)] = byte
+    first["rawBytes"] = base64.b64encode(der).decode()
+    assert verified(json.dumps(bundle).encode(), certificates=ROOT).valid is same
 
 
 @pytest.mark.parametrize("name", list(MODEL))

@@ -10,10 +10,11 @@ Checks judge exact numbers; sealing happens on publication and never changes an 
    no more than they do, see :mod:`nachweis.domain.rounded`. Withheld for fewer than 10 rows. Where
    the rate and its sample size would tell a count from 1 to 9 of those who have the property, or
    of those who have not, the rate becomes a bound such as ``< 0.02``.
-3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): 3 decimals, made from the rates as they are
-   published; withheld where they would tell a withheld rate, see
-   :mod:`nachweis.domain.comparisons`. Other measures of quality made of counts, such as F1 and the
-   area under the ROC curve: 3 decimals. Probabilities of tests: one digit.
+3. **Comparisons** of rates (:data:`COMPARISON_UNITS`): made from the rates as they are published,
+   with 3 decimals; in steps of 5 people, at least 0.01, where those are not published; withheld
+   where they would tell a withheld rate, see :mod:`nachweis.domain.comparisons`. Other measures of
+   quality made of counts, such as F1 and the area under the ROC curve: 3 decimals. Probabilities
+   of tests: one digit. Intervals stand only beside a published size.
 4. **Groups of people** in one finding: where a group is too small to be shown, at least one more
    is withheld, so that the small one is not the total minus the others. Which one goes by the
    groups' names, not by their sizes: the same one tomorrow as today, so that nights cannot be
@@ -47,6 +48,7 @@ from nachweis.domain.finding import Finding, Measurement
 from nachweis.domain.rounded import (
     RATE_DECIMALS,
     STEP,
+    coarse_comparison,
     coarse_probability,
     coarse_tests,
     restated,
@@ -358,7 +360,11 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
         reason = "" if update["value"] is not None else f"fewer than {SMALLEST_COUNT} rows"
     elif m.unit in QUALITY_UNITS and "p_value" in m.name:
         update["value"] = coarse_probability(float(m.value))
-    elif m.unit in COMPARISON_UNITS | QUALITY_UNITS:
+    elif m.unit in COMPARISON_UNITS:
+        few = m.n is not None and 0 < m.n < SMALLEST_COUNT
+        update["value"] = None if few else coarse_comparison(float(m.value), m.n)
+        reason = f"fewer than {SMALLEST_COUNT} rows" if few else ""
+    elif m.unit in QUALITY_UNITS:
         update["value"] = round(float(m.value), RATE_DECIMALS) + 0.0
     if m.interval is not None and m.unit in RATE_UNITS | COMPARISON_UNITS | QUALITY_UNITS:
         update["interval"] = _sealed_interval(m, update)
@@ -368,14 +374,14 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
 
 
 def _sealed_interval(m: Measurement, update: Mapping[str, object]) -> tuple[float, float] | None:
-    """Bounds made of published counts; none where they would tell a withheld size or count."""
+    """Bounds made of published counts; none without them: its width alone tells the size."""
     shown = update.get("value", m.value)
     size = update["n"]
     if m.interval is None or not isinstance(shown, (int, float)):
         return None
-    if m.n is not None and size is None:
+    if not isinstance(size, int) or not size:
         return None
-    published = size if isinstance(size, int) else None
     if m.unit in RATE_UNITS:
-        return rounded_interval(m, float(shown), published)
-    return widened(m.interval, published)
+        return rounded_interval(m, float(shown), size)
+    moved = float(shown) - float(m.value or 0) if m.unit in COMPARISON_UNITS else 0.0
+    return widened(m.interval, size, moved)

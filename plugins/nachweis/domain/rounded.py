@@ -70,11 +70,11 @@ def rounded_interval(exact: Measurement, value: float, n: int | None) -> Interva
 
     Returns:
         Wilson's interval of the published counts where the exact one is Wilson's, else the exact
-        one widened; None where there is none or the size is withheld.
+        one widened; None where there is none, or no published size that it could follow from.
     """
-    if exact.interval is None or (n is None and exact.n is not None):
+    if exact.interval is None or exact.n is None or n is None:
         return None
-    if n is None or exact.n is None or n >= LARGE:
+    if n >= LARGE:
         return _decimals(exact.interval)
     z = quantile(exact.interval_level or 0.95)
     own = wilson_interval(_having(exact), exact.n, z)
@@ -82,16 +82,42 @@ def rounded_interval(exact: Measurement, value: float, n: int | None) -> Interva
     # Near the new one, too: what was sealed before is sealed to the same.
     if _near(exact.interval, own) or _near(exact.interval, anew):
         return _decimals(anew)
-    return widened(exact.interval, n)
+    return widened(exact.interval, n, value - float(exact.value or 0))
 
 
-def widened(interval: Interval, n: int | None) -> Interval:
-    """An interval whose limits are moved outwards to whole steps of people, at least 0.01."""
-    if n is None or rounded(n) >= LARGE:
+def widened(interval: Interval, n: int, moved: float = 0.0) -> Interval:
+    """An interval in whole steps of people, at least 0.01, never narrower than it was.
+
+    Args:
+        interval: The exact limits.
+        n: Number of rows.
+        moved: How far the published number lies above the exact one. The interval moves along, so
+            that its limits do not tell on which side of the published number the exact one was.
+
+    Returns:
+        Limits that are moved outwards to whole steps.
+    """
+    if rounded(n) >= LARGE:
         return _decimals(interval)
-    step = max(0.01, math.ceil(STEP / max(rounded(n), STEP) * 100) / 100)
-    low, high = (round(limit / step, 6) for limit in interval)
+    step = _step(n)
+    low, high = (round((limit + moved) / step, 6) for limit in interval)
     return _decimals((math.floor(low) * step, math.ceil(high) * step))
+
+
+def coarse_comparison(value: float, n: int | None) -> float:
+    """A difference or ratio in steps of a few people, as :func:`widened` has them.
+
+    Args:
+        value: The exact comparison.
+        n: Number of rows that were compared, exact or published; None if it is unknown.
+
+    Returns:
+        The nearest whole step; two comparisons of the same groups do not tell their counts then.
+    """
+    if n is not None and rounded(n) >= LARGE:
+        return round(value, RATE_DECIMALS) + 0.0
+    step = _step(n)
+    return round(round(value / step) * step, RATE_DECIMALS) + 0.0
 
 
 def compared_anew(
@@ -123,7 +149,10 @@ def compared_anew(
         z = quantile(m.interval_level or 0.95)
         own, anew = _interval(kind, exact, z), _interval(kind, shown, z, published=True)
         known = any(one is not None and _near(interval, one) for one in (own, anew))
-        interval = _decimals(anew) if known and anew else widened(interval, m.n)
+        if known and anew:
+            interval = _decimals(anew)
+        else:
+            interval = None if m.n is None else widened(interval, m.n, after - before)
     return {"value": round(after, RATE_DECIMALS) + 0.0, "interval": interval}
 
 
@@ -169,6 +198,11 @@ def restated(text: str, changed: Mapping[float, float], limits: Callable[[str], 
 
 
 # ----------------------------------------------------------------------------------- inside
+
+
+def _step(n: int | None) -> float:
+    """Width of so many of ``n`` rows as counts are rounded to, at least 0.01."""
+    return max(0.01, math.ceil(STEP / max(rounded(n), STEP) * 100) / 100) if n else 0.01
 
 
 def _number(m: Measurement) -> float | None:

@@ -183,8 +183,7 @@ def _certified(material: Mapping[str, Any], trusted: str) -> EllipticCurvePublic
 
     chain = material.get("x509CertificateChain")
     if not isinstance(chain, Mapping):
-        if "certificate" in material:
-            raise _UnreadError("a keyless identity cannot be verified without a network")
+        # One of a keyless identity too: whoever swaps the bundle must not turn a failure into less.
         raise _InvalidError("it was not made with a certificate, and certificates are declared")
     found = [_bytes(_text(one, "rawBytes")) for one in _list(chain, "certificates")]
     try:
@@ -205,13 +204,14 @@ def _certified(material: Mapping[str, Any], trusted: str) -> EllipticCurvePublic
             .build_client_verifier()
         )
         verifier.verify(signer, between)
+        may_sign, key = _may_sign(signer), signer.public_key()
     except verification.VerificationError as error:
         raise _InvalidError("its certificate does not lead to a declared one") from error
-    except ValueError as error:
+    except Exception as error:  # whoever writes the bundle chooses how it is malformed
         raise _InvalidError("its certificates cannot be read") from error
-    if not _may_sign(signer):
+    if not may_sign:
         raise _InvalidError("its certificate is not for signing")
-    return _of_a_known_curve(signer.public_key())
+    return _of_a_known_curve(key)
 
 
 def _may_sign(certificate: Any) -> bool:

@@ -21,6 +21,7 @@ from nachweis.checks.fairness._examples import (
 )
 from nachweis.domain.canonical import canonical_bytes
 from nachweis.domain.check import Check, Example, ExampleTable
+from nachweis.domain.disclosure import seal_finding
 from nachweis.domain.finding import Finding, Outcome, Severity
 from nachweis.domain.manifest import DataSetRole
 from nachweis.pipeline.examples import run_example
@@ -309,6 +310,13 @@ def test_a_subgroup_fails_far_below_the_others_and_beyond_chance(
         assert worst.group == "gender: male & device: phone"
         assert worst.value == pytest.approx(0.4)
         assert worst.interval[1] < 0.8
+        published = seal_finding(finding).measurements
+        rate, reference, ratio = (
+            next(m for m in published if (m.name, m.group) == (name, worst.group))
+            for name in ("subgroup_rate", "subgroup_rate_reference", "subgroup_rate_ratio")
+        )
+        # What is published says no more than the two published rates do.
+        assert ratio.value == pytest.approx(rate.value / reference.value, abs=0.0006)
 
 
 @pytest.mark.parametrize("women", [(250, 250), (496, 4)])

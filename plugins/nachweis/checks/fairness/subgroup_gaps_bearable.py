@@ -69,7 +69,8 @@ class SubgroupGapsBearable(Check):
         value of an attribute within each value of a categorical feature (text or yes/no columns
         that the model reads, at most ``max_features``), against the other people with that value.
         Both sides need ``min_group_size`` rows. Number: share selected of the subgroup over that of
-        the others, 0 and up, with log interval, and the difference with Newcombe interval (95 %).
+        the others, 0 and up, with log interval, and the difference with Newcombe interval (95 %);
+        both rates stand beside them.
         Selected means the favourable prediction, or contacted (without hold-outs) where the log
         holds no prediction. A ratio below ``min_ratio`` fails only if the test, after the
         correction of Benjamini and Hochberg for all subgroups, is below ``significance``.
@@ -312,6 +313,19 @@ def _measurements(inputs: Inputs, found: Sequence[Subgroup], failed: int) -> Ite
         told = not (tells_of_few(one.rate, one.n) or tells_of_few(one.others_rate, one.others))
         recipe = f"p = {one.p_value:.3g} after Benjamini and Hochberg" if told else ""
         ratio_interval = one.ratio_interval if told else None
+        rates = (
+            ("subgroup_rate", one.rate, one.n),
+            ("subgroup_rate_reference", one.others_rate, one.others),
+        )
+        for name, rate, n in rates:
+            yield Measurement(
+                name=name,
+                value=rate if told else None,
+                unit="rate",
+                n=n,
+                group=_name(one),
+                reason="" if told else WITHHELD,
+            )
         yield Measurement(
             name="subgroup_rate_ratio",
             value=one.ratio if told else None,

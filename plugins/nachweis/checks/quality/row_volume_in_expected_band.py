@@ -219,6 +219,7 @@ def _measurements(inputs: Inputs, rows: int, band: Band, nights: int) -> list[Me
                 operator="<=",
                 source=inputs.params["min_factor"].source,
             ),
+            n=round(band.median),
             recipe="the night's rows / median; in order from 1 / limit to limit",
         ),
         Measurement(name="earlier_nights", value=nights, unit="nights"),

@@ -158,6 +158,7 @@ class ContributionsNotConcentrated(Check):
                 value=busiest / usual,
                 unit="ratio",
                 threshold=inputs.threshold("max_burst", "<="),
+                n=round(usual),
                 recipe=f"rows per calendar day, {len(counts)} days",
             ),
             Measurement(name="busiest_day_share", value=busiest / n, unit="share", n=n),

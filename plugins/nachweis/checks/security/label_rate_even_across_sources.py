@@ -120,6 +120,7 @@ class LabelRateEvenAcrossSources(Check):
                 value=worst.difference,
                 unit="difference",
                 threshold=inputs.threshold("max_difference", "<="),
+                n=worst.n,
                 interval=worst.interval,
                 interval_level=0.95,
                 recipe="share of a label, one contributor minus all others; Newcombe interval",
@@ -148,6 +149,7 @@ class _Compared:
     """One contributor's share of one label against everybody else's; the name stays inside."""
 
     source: object
+    n: int
     difference: float
     interval: tuple[float, float]
     p_value: float
@@ -185,5 +187,5 @@ def _compared(
                 share, wilson_interval(hits, n), share_others, wilson_interval(hits_others, others)
             )
             p_value = two_proportion_p_value(hits, n, hits_others, others)
-            found.append(_Compared(source, share - share_others, interval, p_value))
+            found.append(_Compared(source, n, share - share_others, interval, p_value))
     return found

@@ -185,6 +185,7 @@ class TrainingLabelsFreeOfFlips(Check):
                 name="flatness",
                 value=found.flatness,
                 unit="ratio",
+                n=found.sure,
                 interval=found.flatness_interval,
                 interval_level=0.98,
                 recipe="share contradicted among the surest tenth, relative to the less sure half",
