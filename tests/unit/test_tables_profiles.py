@@ -442,3 +442,16 @@ def test_sums_of_frequent_groups_are_those_of_all_groups(tmp_path: Path):
     assert frequent.rows == {("a",): 30, (None,): 25}
     for name in ("x", "different"):
         assert frequent.sums[name] == {key: every.sums[name][key] for key in frequent.rows}
+
+
+@pytest.mark.parametrize(("at_least", "left_out"), [(0, None), (1, 0), (5, 1), (31, 4)])
+def test_rare_groups_are_counted_and_not_named(tmp_path: Path, at_least: int, left_out: int | None):
+    groups = ["a"] * 30 + ["b"] * 5 + [None] * 25 + ["c"] * 2
+    parquet(tmp_path / "ref.parquet", {"g": groups})
+    with tables_of(tmp_path, reference()) as tables:
+        found = tables.grouped(
+            GroupedCounts("counted", Source("ref"), {"g": "g"}, at_least=at_least), None
+        )
+    every = {("a",): 30, ("b",): 5, (None,): 25, ("c",): 2}
+    assert found.rows == {key: n for key, n in every.items() if n >= at_least}
+    assert found.left_out == left_out

@@ -374,11 +374,14 @@ class CountTable:
         keys: Names of the keys, in order.
         rows: Key values to count.
         sums: Name to (key values to sum).
+        left_out: Number of combinations with fewer rows than ``at_least``; None where it was not
+            counted, which it is only where ``at_least`` is given and no sums are.
     """
 
     keys: tuple[str, ...]
     rows: Mapping[tuple[Any, ...], int]
     sums: Mapping[str, Mapping[tuple[Any, ...], float]] = field(default_factory=dict)
+    left_out: int | None = None
 
     @property
     def n(self) -> int:

@@ -171,7 +171,10 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         query = _of_frequent(group, by, names)
     else:
         query = group.table.aggregate(by=by, **metrics)
-    if group.at_least:
+    folds = bool(group.at_least) and not group.sums
+    if folds:
+        query = _folded(query, names, group.at_least)
+    elif group.at_least:
         query = query.filter(query["n"] >= group.at_least)
     try:
         sql = session.backend.compile(query)
@@ -180,6 +183,10 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
         missing = Missing(f"{error.where}: {error.what}")
         return {position: missing for position, _, _ in group.members}
     width = len(names)
+    left_out = 0
+    if folds:
+        left_out = sum(int(row[width + 1]) for row in found if not row[width + 2])
+        found = [row for row in found if row[width + 2]]
     positions = {operation: width + 1 + i for i, operation in enumerate(group.sums)}
     rows: dict[tuple[Any, ...], int] = {}
     totals: dict[Any, dict[tuple[Any, ...], float]] = {operation: {} for operation in positions}
@@ -190,9 +197,26 @@ def _count(session: Session, group: _Group, side: Side) -> dict[int, CountTable 
             total = totals[operation].get(key, 0.0) + float(row[position] or 0)
             totals[operation][key] = total
     return {
-        position: CountTable(keys, rows, {name: totals[sums[name]] for name in sums})
+        position: CountTable(
+            keys, rows, {name: totals[sums[name]] for name in sums}, left_out if folds else None
+        )
         for position, keys, sums in group.members
     }
+
+
+def _folded(counted: Any, names: list[str], at_least: int) -> Any:
+    """Frequent groups as they are; all others in one row, with the number of groups in it."""
+    import ibis
+
+    frequent = counted["n"] >= at_least
+    kept = counted.mutate(
+        **{name: ibis.ifelse(frequent, counted[name], ibis.null()) for name in names},
+        nachweis_frequent__=frequent,
+    )
+    folded = kept.aggregate(
+        by=[*names, "nachweis_frequent__"], n=kept["n"].sum(), groups=kept.count()
+    )
+    return folded.select(*names, "n", "groups", "nachweis_frequent__")
 
 
 def _of_frequent(group: _Group, by: list[Any], names: list[str]) -> Any:

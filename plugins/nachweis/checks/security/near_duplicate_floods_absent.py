@@ -102,7 +102,6 @@ class NearDuplicateFloodsAbsent(Check):
             return
         source, cell = Source(inputs.data_set.id, "whole"), _cell(columns)
         yield Scalar("rows", source, lambda table: table.count())
-        yield Scalar("different", source, lambda table: cell(table).approx_nunique())
         yield GroupedCounts("floods", source, {"cell": cell}, at_least=inputs.param("min_repeats"))
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
@@ -111,8 +110,7 @@ class NearDuplicateFloodsAbsent(Check):
             text = "Fewer than three features are declared: rows repeat naturally."
             yield self.finding(inputs, Outcome.NOT_AVAILABLE, text)
             return
-        n, different = observations["rows"], observations["different"]
-        floods = observations["floods"]
+        n, floods = observations["rows"], observations["floods"]
         if n < 200:
             text = "There are fewer than 200 rows."
             yield self.finding(inputs, Outcome.NOT_AVAILABLE, text)
@@ -134,7 +132,7 @@ class NearDuplicateFloodsAbsent(Check):
             Measurement(name="floods", value=groups, unit="groups"),
         ]
         # Rows in floods share one vector each; what is left shows how coarse the features are.
-        rest, own = n - inside, different - groups
+        rest, own = n - inside, floods.left_out or 0
         if rest <= 0 or own / rest < 0.5:
             outcome = Outcome.NOT_AVAILABLE
             text = "The features are too coarse: rows repeat naturally."
