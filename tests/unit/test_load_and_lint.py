@@ -240,6 +240,17 @@ def test_texts_must_be_in_every_language_of_the_organisation(world: Path) -> Non
     assert any("marketing.yaml:2 title: the text lacks da" in text for text in problems(world))
 
 
+def test_copies_of_a_notice_are_in_languages_of_the_organisation_but_need_not_be_in_all(
+    world: Path,
+) -> None:
+    write(world, "manifests/organisation.yaml", ORGANISATION.replace("[en]", "[en, da]"))
+    copies = "notice:\n  copies:\n    {}: notices/published.html\n"
+    write(world, "manifests/activities/marketing.yaml", ACTIVITY + copies.format("da"))
+    assert not any("notice" in text for text in problems(world))
+    write(world, "manifests/activities/marketing.yaml", ACTIVITY + copies.format("dk"))
+    assert any("no language of the organisation 'dk'" in text for text in problems(world))
+
+
 def test_check_parameters_are_validated(world: Path) -> None:
     write(
         world,

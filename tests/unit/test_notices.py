@@ -13,7 +13,7 @@ from nachweis.pages.notice import Notice, notice_text
 from nachweis.pages.wording import forbidden_words
 from nachweis.pages.words import Words, translations
 from nachweis.pipeline.assemble import assemble_record
-from nachweis.pipeline.load import Loaded, Origin
+from nachweis.pipeline.load import Loaded, Origin, load_world
 from nachweis.pipeline.notices import published_notices
 from nachweis.pipeline.yaml_files import YamlDocument
 from nachweis.settings import PACKAGE_ROOT, Settings
@@ -151,6 +151,16 @@ def test_only_lines_that_name_a_party_count_as_parties(
     settings = Settings(world=str(PACKAGE_ROOT))
     ((item,),) = published_notices(settings, loaded, {record.id: record}).values()
     assert (item.parties, item.parties_found) == (parties, 0)
+
+
+def test_the_demo_shows_a_notice_that_agrees_and_one_that_is_out_of_date() -> None:
+    settings = Settings(world=f"{PACKAGE_ROOT}:{PACKAGE_ROOT / 'demo'}")
+    loaded = load_world(settings)
+    activity = loaded.world.activities["direct-marketing"]
+    record = assemble_record(loaded.world, activity, MOMENT)
+    (found,) = published_notices(settings, loaded, {record.id: record}).values()
+    missing = {item.language: item.paragraphs - item.found for item in found}
+    assert missing == {"de": 0, "da": 1}
 
 
 HIDING = (

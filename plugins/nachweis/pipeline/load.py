@@ -182,7 +182,8 @@ def _read(settings: Settings) -> Loaded:
         raise ManifestError(
             str(said) if said else "there is no manifests/organisation.yaml",
             where=", ".join(str(folder) for folder in settings.world_folders),
-            remedy="write one; `nachweis init` makes a draft",
+            remedy="name the folders of your world in NACHWEIS_WORLD, joined like PATH, or write "
+            "one: `nachweis init` makes a draft",
         )
     world = World(
         organisation=single["organisation"],

@@ -110,6 +110,52 @@ def test_a_permission_may_be_too_old_by_the_organisations_own_limit() -> None:
         assert run(CONTACT, example, scoring_log=declared).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("channel", "basis", "outcome"),
+    [
+        ("email", " Soft_Opt_In ", Outcome.PASS),
+        ("email", "contract", Outcome.FAIL),
+        ("email", None, Outcome.FAIL),
+        ("SMS", "legitimate_interest", Outcome.FAIL),
+        ("phone", "request", Outcome.PASS),
+        ("Phone", "soft_opt_in", Outcome.FAIL),
+        ("post", "none_needed", Outcome.PASS),
+    ],
+)
+def test_a_permission_rests_on_a_basis_that_suffices_for_its_channel(
+    channel: str, basis: str | None, outcome: Outcome
+) -> None:
+    example = titled(CONTACT, "mailed as customers of a sale")
+    changed: dict[str, dict[str, list[Any]]] = {
+        "register": {"channel": [channel] * 2, "basis": ["consent", basis]},
+        "scoring_log": {"channel": [channel] * 3},
+    }
+    tables = dict(example.tables)
+    for name, columns in changed.items():
+        tables[name] = replace(tables[name], rows={**tables[name].rows, **columns})
+    finding = run(CONTACT, replace(example, tables=tables))
+    assert finding.outcome is outcome
+    assert values(finding)["contacts_without_permission"] == (outcome is Outcome.FAIL)
+
+
+def test_the_organisation_names_bases_as_its_register_does() -> None:
+    example = titled(CONTACT, "mailed as customers of a sale")
+    register = example.tables["register"]
+    rows = {**register.rows, "basis": ["opt-in", "opt-in"]}
+    told = replace(example, tables={**example.tables, "register": replace(register, rows=rows)})
+    assert run(CONTACT, told).outcome is Outcome.FAIL
+    allowed = replace(told, params={"electronic_bases": "opt-in, request"})
+    assert run(CONTACT, allowed).outcome is Outcome.PASS
+
+
+def test_a_country_that_one_side_does_not_declare_is_not_compared() -> None:
+    example = titled(CONTACT, "one permission was given in another country")
+    register = example.tables["register"]
+    finding = run(CONTACT, example, register=without(register, "country"))
+    assert finding.outcome is Outcome.PASS
+    assert "neither country nor basis compared" in finding.scope
+
+
 def test_rows_without_a_key_are_counted_beside_the_others() -> None:
     example = titled(ERASED, "somebody else was erased")
     training = replace(example.tables["training"], rows={"person": ["a", None]})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from nachweis.checks.permission._contacts import contact_use
+from nachweis.checks.permission._contacts import basis_suffices, contact_use
 from nachweis.checks.permission._examples import (
     JANUARY,
     contact_log,
@@ -24,13 +25,17 @@ from nachweis.checks.permission._lists import (
     searched_lists,
     unread_lists,
 )
-from nachweis.checks.permission._register import must_be_zero
-from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
+from nachweis.checks.permission._register import Use, all_of, must_be_zero
+from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
-from nachweis.domain.manifest import DataSet
-from nachweis.domain.observation import Observations, OverlapCounts, Request
+from nachweis.domain.manifest import DataSet, FieldRole
+from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request
 
 _LAST_WEEK = dt.datetime(2026, 2, 23)
+_WITHOUT = (
+    "Some contacts had no valid permission for their purpose and channel, or none whose country "
+    "and basis suffice."
+)
 _SOMEBODY = objections_table([_LAST_WEEK], ["z"])
 
 
@@ -39,18 +44,29 @@ def _tables(
     withdrawn: dt.datetime | None = None,
     expires: dt.datetime | None = None,
     objections: ExampleTable | None = _SOMEBODY,
+    channel: str = "email",
+    **columns: list[Any],
 ) -> dict[str, ExampleTable]:
     register = register_table(
         {
             "person": ["a", "b"],
             "purpose": ["example", "example"],
-            "channel": ["email", "email"],
+            "channel": [channel, channel],
             "given_at": [JANUARY, JANUARY],
             "withdrawn_at": [None, withdrawn],
             "expires_at": [None, expires],
+            **columns,
         }
     )
-    tables = {"scoring_log": contact_log(contacted), "register": register}
+    log = contact_log(contacted, channel=[channel] * 3)
+    if "country" in columns:
+        fields = {**log.declare["fields"], "country": "country"}
+        log = replace(
+            log,
+            rows={**log.rows, "country": ["DE"] * 3},
+            declare={**log.declare, "fields": fields},
+        )
+    tables = {"scoring_log": log, "register": register}
     return tables if objections is None else {**tables, "objections": objections}
 
 
@@ -67,18 +83,21 @@ class ContactPermissionHeldForAudience(Check):
         and after an objection the data must no longer be used for it (Art. 21(3) GDPR). Legal
         basis is not marketing permission.
     Method: Each contacted row of the night is looked up in the permission register by subject key,
-        purpose and channel: given before the contact, neither withdrawn nor expired at that time.
-        Contacted rows are also looked up in the declared suppression list and objections, where an
-        entry received before the contact, or at an unknown time, forbids it; an entry with a
-        channel forbids that channel, one without a channel all. A permission older than
-        ``contact_permission.max_age`` counts as expired, where the organisation sets that limit.
-        Numbers: contacts without permission and contacts against a list, 0 or more, must be 0;
-        undefined if nobody was contacted, if no list is declared, if a list cannot be searched, and
-        if the register does not say when permissions were withdrawn. Source: UWG § 7, MFL § 10,
-        Art. 21(2)-(3) GDPR.
+        purpose, channel and, where both data sets declare it, country: given before the contact,
+        neither withdrawn nor expired at that time. Where the register declares the basis, it must
+        be among ``electronic_bases`` for electronic mail (e-mail, SMS, messengers, push) and among
+        ``telephone_bases`` for calls; other channels take any. Contacted rows are also looked up in
+        the declared suppression list and objections, where an entry received before the contact, or
+        at an unknown time, forbids it; an entry with a channel forbids that channel, one without a
+        channel all. A permission older than ``contact_permission.max_age`` counts as expired, where
+        the organisation sets that limit. Numbers: contacts without permission and contacts against
+        a list, 0 or more, must be 0; undefined if nobody was contacted, if no list is declared, if
+        a list cannot be searched, and if the register does not say when permissions were withdrawn.
+        Source: UWG § 7, MFL § 10, FAL § 4, Art. 21(2)-(3) GDPR.
     Leaves out: Whether a permission was validly obtained, what was sent, and public lists such as
-        the Robinson list unless they are declared as the suppression list. Channels are compared as
-        they are written.
+        the Robinson list unless they are declared as the suppression list. The basis, where the
+        register does not declare it. Companies, which may be called on weaker grounds. Channels and
+        countries are compared as they are written.
     """
 
     severity = Severity.CRITICAL
@@ -87,6 +106,22 @@ class ContactPermissionHeldForAudience(Check):
     controls = ("CONSENT", "OBJECTION")
     needs = (Needs.SCORING_LOG, Needs.CONTACTS, Needs.CONTACT_PERMISSION)
     waivable = False
+    params = (
+        Param(
+            "electronic_bases",
+            "consent,request,soft_opt_in",
+            "values of fields.basis, separated by commas",
+            "UWG § 7(2) no. 2 and § 7(3), MFL § 10(1)-(2)",
+            "Bases on which electronic mail may be sent, as the register writes them.",
+        ),
+        Param(
+            "telephone_bases",
+            "consent,request",
+            "values of fields.basis, separated by commas",
+            "UWG § 7(2) no. 1, FAL § 4(1)",
+            "Bases on which consumers may be called, as the register writes them.",
+        ),
+    )
     remediation = (
         "Hold the campaign, find the selection that let these contacts through, and filter the "
         "audience by the register and the lists at the moment of sending. The data protection "
@@ -104,6 +139,21 @@ class ContactPermissionHeldForAudience(Check):
             "one permission had expired the day before",
             Outcome.FAIL,
             _tables([True, True, False], expires=dt.datetime(2026, 3, 1)),
+        ),
+        Example(
+            "called as customers of a sale, which suffices for mail only",
+            Outcome.FAIL,
+            _tables([True, True, False], channel="phone", basis=["consent", "soft_opt_in"]),
+        ),
+        Example(
+            "mailed as customers of a sale",
+            Outcome.PASS,
+            _tables([True, True, False], basis=["consent", "soft_opt_in"]),
+        ),
+        Example(
+            "one permission was given in another country",
+            Outcome.FAIL,
+            _tables([True, True, False], country=["DE", "DK"]),
         ),
         Example(
             "one had objected last week",
@@ -147,7 +197,7 @@ class ContactPermissionHeldForAudience(Check):
         """Look contacts up in the register and in the lists."""
         use = contact_use(inputs)
         if not use.undeclared():
-            yield use.overlap("permission")
+            yield _permission(inputs, use)
         search = Search(inputs, use.data_set, use.source, use.where, use.where)
         for listed in lists_of(inputs):
             if not list_undeclared(listed):
@@ -166,7 +216,7 @@ class ContactPermissionHeldForAudience(Check):
         declare = "; ".join(filter(None, undeclared))
         problems = []
         if permission and permission.rows_unmatched:
-            problems.append("Some contacts had no valid permission for their channel and purpose.")
+            problems.append(_WITHOUT)
         if any(counts.rows_matched for counts in against.values()):
             problems.append("Some people were contacted although a list forbids it.")
         names = ", ".join(listed.id for listed in declared)
@@ -189,9 +239,27 @@ class ContactPermissionHeldForAudience(Check):
                 *entries_without_key(declared, observations),
             ],
             scope=f"contacted rows of {use.data_set.id}, window night, register "
-            f"{use.register.id}, lists: {names or 'none'}",
+            f"{use.register.id}{_compared(use)}, lists: {names or 'none'}",
             declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
+
+
+def _permission(inputs: Inputs, use: Use) -> Overlap:
+    """Which contacts have a permission whose basis suffices for the channel."""
+    permission = use.overlap("permission")
+    filters = (permission.other_where, basis_suffices(inputs, use.register))
+    found = all_of([one for one in filters if one is not None])
+    return replace(permission, other_where=found)
+
+
+def _compared(use: Use) -> str:
+    """What of a permission was compared beside purpose and channel, in words."""
+    parts = [
+        "country" if FieldRole.COUNTRY in use.matched else "",
+        "basis" if use.register.field(FieldRole.BASIS) else "",
+    ]
+    named = " and ".join(filter(None, parts))
+    return f", {named} compared" if named else ", neither country nor basis compared"
 
 
 def _unknown(observations: Observations, declared: list[DataSet], declare: str) -> str:
