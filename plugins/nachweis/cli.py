@@ -20,7 +20,7 @@ from nachweis.cli_evidence import doctor, iam, key_app, pack, self_check, verify
 from nachweis.cli_export import export
 from nachweis.cli_findings import digest, print_guidance, waive
 from nachweis.domain.errors import NachweisError, SettingsError, suggestion
-from nachweis.domain.finding import Finding, Outcome, Severity, Subject, SubjectKind
+from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, Subject, SubjectKind
 from nachweis.domain.manifest import ModelKind
 from nachweis.domain.manifest.common import LANGUAGES
 from nachweis.settings import Settings
@@ -423,9 +423,10 @@ def finding_list(
 ) -> None:
     """List a night's findings, worst first."""
     from nachweis.pipeline.findings import findings_of
+    from nachweis.pipeline.states import stays_open
 
     views = findings_of(_resolved(), night)
-    shown = [item for item in views if everything or item.finding.is_open]
+    shown = [item for item in views if everything or stays_open(item)]
     if not shown:
         out.print(_none_open([item.finding for item in views]))
         return
@@ -650,11 +651,24 @@ def _print_finding(finding: Finding, *, remedy: bool = True) -> None:
         size = f", n = {item.n}" if item.n is not None else ""
         value = _plain(item.value) if item.value is not None else f"undefined ({item.reason})"
         unit = f" {item.unit}" if item.unit else ""
-        out.print(f"  {item.name}{group} = {value}{unit}{size}{limit}", markup=False)
+        drifted = ", drifted by the library's own rule" if item.drifted else ""
+        out.print(
+            f"  {item.name}{group} = {value}{unit}{_interval(item)}{size}{limit}{drifted}",
+            markup=False,
+        )
     if finding.declare:
         out.print(f"  To declare: {finding.declare}", markup=False)
     if finding.is_open and remedy:
         out.print(f"  What to do: {finding.remediation}", markup=False)
+
+
+def _interval(item: Measurement) -> str:
+    """An interval and its level, in brackets; nothing where there is none."""
+    if item.interval is None:
+        return ""
+    low, high = item.interval
+    level = f"{100 * item.interval_level:.4g} % interval: " if item.interval_level else ""
+    return f" ({level}{_plain(low)} to {_plain(high)})"
 
 
 def _plain(value: object) -> str:

@@ -163,12 +163,21 @@ def seen(
     decisions: tuple[Decision, ...] = (),
     of: World,
     check: str = "retention_kept",
+    blind: tuple[str, ...] = (),
+    column: str | None = None,
 ) -> tuple[str, str, str | None]:
     one = finding(outcome, check)
-    since = {one.key: earlier} if earlier else {}
+    since = {f"{one.key}:{column}" if column else one.key: earlier} if earlier else {}
     shown = view(
         Located(one, EvidenceRef(digest="0" * 64, pointer="/findings/0")),
-        Tonight(world=of, night=NIGHT, findings={}, earlier=Earlier(since), decisions=decisions),
+        Tonight(
+            world=of,
+            night=NIGHT,
+            findings={},
+            earlier=Earlier(since),
+            decisions=decisions,
+            blind=blind,
+        ),
     )
     return shown.finding.outcome.value, shown.state, shown.since
 
@@ -184,6 +193,34 @@ def test_states_across_nights() -> None:
         "2026-02-28",
     )
     assert seen(Outcome.PASS, earlier="2026-02-28", of=world()) == ("pass", "resolved", None)
+
+
+@pytest.mark.parametrize("column", [None, "age"])
+def test_what_was_open_is_not_resolved_by_a_night_that_could_not_look(column: str | None) -> None:
+    untested = ("not_available", "untested", "2026-02-28")
+    assert seen(
+        Outcome.NOT_AVAILABLE, earlier="2026-02-28", column=column, of=world()
+    ) == untested  # fmt: skip
+    assert seen(Outcome.NOT_AVAILABLE, of=world()) == ("not_available", "", None)
+
+
+def test_a_blind_check_resolves_nothing() -> None:
+    shown = seen(Outcome.PASS, earlier="2026-02-28", blind=("retention_kept",), of=world())
+    assert shown == ("pass", "untested", "2026-02-28")
+
+
+def test_what_was_open_before_an_untested_night_is_open_since_then_and_stays_acknowledged() -> None:
+    one = finding(Outcome.NOT_AVAILABLE)
+    located = Located(one, EvidenceRef(digest="0" * 64, pointer="/findings/0"))
+    before = Tonight(
+        world=world(), night=NIGHT, findings={}, earlier=Earlier({one.key: "2026-02-20"})
+    )
+    earlier = Earlier.of([view(located, before)], str(NIGHT))
+    assert earlier.since == {one.key: "2026-02-20"}
+    said = (Decision(one.key, "acknowledged", "2026-02-21"),)
+    assert seen(
+        Outcome.FAIL, earlier=earlier.since[one.key], decisions=said, of=world()
+    ) == ("fail", "acknowledged", "2026-02-20")  # fmt: skip
 
 
 def test_a_decision_about_an_earlier_run_of_failures_does_not_hide_a_new_one() -> None:

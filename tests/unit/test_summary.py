@@ -154,6 +154,19 @@ def test_the_digest_tells_new_old_and_resolved_apart_worst_first() -> None:
     assert message(night, ALL, None) == (subject, body)
 
 
+def test_the_digest_names_what_was_open_and_could_not_be_tested() -> None:
+    gap = open_finding("critical", state="untested").model_copy(update={"check": "unseen"})
+    _, body = digest_text(summary(untested=(gap,)), ALL, None)
+    assert body.splitlines()[1:5] == [
+        "Still open from earlier nights: 0.",
+        "Open before and not tested in this night: 1.",
+        "  1 x unseen (critical)",
+        "Resolved since the night before: 0.",
+    ]
+    _, other = digest_text(summary(untested=(gap,)), ALL, None, {"model/other"})
+    assert "not tested" not in other
+
+
 def test_a_night_without_news_has_a_digest_and_no_message() -> None:
     night = summary(dated("high", "2026-02-20"))
     subject, body = digest_text(night, ALL, None)

@@ -42,6 +42,8 @@ class FindingState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     WAIVED = "waived"
     FALSE_ALARM = "false_alarm"
+    UNTESTED = "untested"
+    """Open when it was last tested, and not tested tonight."""
     RESOLVED = "resolved"
 
 

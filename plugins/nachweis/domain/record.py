@@ -170,7 +170,7 @@ class FindingView(BaseModel):
     state: str
     waiver: str | None = None
     since: str | None = None
-    """First night of the current run of open nights."""
+    """First night of the current run of nights in which it was open, or open and then untested."""
     evidence: EvidenceRef
 
 

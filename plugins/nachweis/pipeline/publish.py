@@ -106,13 +106,8 @@ class _Publication:
         """Open findings of the night before."""
         if self.previous is None:
             return Earlier({})
-        return Earlier(
-            {
-                item.finding.key: item.since or self.previous.night
-                for item in views_of(self.archive, self.previous, self.context.loaded.world)
-                if item.finding.is_open
-            }
-        )
+        views = views_of(self.archive, self.previous, self.context.loaded.world)
+        return Earlier.of(views, self.previous.night)
 
     @cached_property
     def decisions(self) -> list[Decision]:
@@ -563,6 +558,7 @@ def summarise(
         data_sets=subjects.count("data_set"),
         counts=statement.counts,
         open=tuple(_listed(item) for item in views if item.finding.is_open),
+        untested=tuple(_listed(item) for item in views if item.state == "untested"),
         resolved=tuple(_listed(item) for item in views if item.state == "resolved"),
         blind=statement.blind,
         not_run=tuple(f"{item.what}: {item.reason}" for item in statement.not_run),

@@ -1,4 +1,4 @@
-"""A night's findings with their states: new, acknowledged, waived, false alarm, resolved."""
+"""A night's findings with their states: new, acknowledged, waived, untested, resolved."""
 
 from __future__ import annotations
 
@@ -43,9 +43,34 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """Finding keys open in the previous signed night, with the first night of each run."""
+    """Finding keys open in the previous signed night, with the first night of each run.
+
+    What was open and could not be tested since is still open.
+    """
 
     since: Mapping[str, str]
+
+    @classmethod
+    def of(cls, views: Sequence[FindingView], night: str) -> Earlier:
+        """What a night leaves open.
+
+        Args:
+            views: Its findings with their states.
+            night: The night.
+        """
+        return cls({one.finding.key: one.since or night for one in views if stays_open(one)})
+
+    def of_untested(self, finding: Finding) -> str | None:
+        """Since when something is open that a finding without a verdict would have to test.
+
+        A check that cannot look says so once, without the columns it would have looked at.
+        """
+        nights = [
+            since
+            for key, since in self.since.items()
+            if key == finding.key or (not finding.column and key.startswith(f"{finding.key}:"))
+        ]
+        return min(nights, default=None)
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,8 @@ def view(located: Located, tonight: Tonight) -> FindingView:
 
     Returns:
         The view. A waived failure stays a failure and says so. What cannot be waived stays
-        ``new`` or ``acknowledged``, whatever a waiver or a person says.
+        ``new`` or ``acknowledged``, whatever a waiver or a person says. What was open is resolved
+        only by a test; where none was possible, or the check is blind, it is ``untested``.
     """
     finding, night = located.finding, tonight.night
     state, waiver, since = "", None, None
@@ -122,11 +148,19 @@ def view(located: Located, tonight: Tonight) -> FindingView:
                 state = "waived"
         elif state == "false_alarm":
             state = "acknowledged"
+    elif finding.outcome is Outcome.NOT_AVAILABLE or finding.check in tonight.blind:
+        since = tonight.earlier.of_untested(finding)
+        state = "untested" if since else ""
     elif finding.key in tonight.earlier.since:
         state = "resolved"
     return FindingView(
         finding=finding, state=state, waiver=waiver, since=since, evidence=located.evidence
     )
+
+
+def stays_open(item: FindingView) -> bool:
+    """Whether a finding is open, or was when it was last tested."""
+    return item.finding.is_open or item.state == "untested"
 
 
 def _waiver(finding: Finding, tonight: Tonight) -> str | None:

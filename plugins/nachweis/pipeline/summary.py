@@ -52,6 +52,8 @@ class NightSummary(BaseModel):
     """Outcome to number of findings."""
     open: tuple[OpenFinding, ...]
     """Failures and crashes, worst first."""
+    untested: tuple[OpenFinding, ...] = ()
+    """What was open when it was last tested and could not be tested tonight, worst first."""
     resolved: tuple[OpenFinding, ...] = ()
     """What was open in the night before and is no more, worst first."""
     blind: tuple[str, ...] = ()
@@ -210,6 +212,7 @@ def digest_text(
     told = _told(summary.open, policy)
     fresh = [item for item in told if _is_new(item, summary)]
     older = [item for item in told if not _is_new(item, summary)]
+    untested = _told(summary.untested, policy)
     resolved = _told(summary.resolved, policy)
     by_severity = _tally([item.severity for item in fresh])
     parts = [f"{count} {severity}" for severity, count in by_severity.items()]
@@ -231,6 +234,8 @@ def digest_text(
         *_by_check(fresh),
         f"Still open from earlier nights: {len(older)}{said}.",
         *_by_check(older),
+        *([f"Open before and not tested in this night: {len(untested)}."] if untested else []),
+        *_by_check(untested),
         f"Resolved since the night before: {len(resolved)}.",
         *_by_check(resolved),
     ]
@@ -275,6 +280,7 @@ def _narrowed(summary: NightSummary, about: Collection[str]) -> NightSummary:
     return summary.model_copy(
         update={
             "open": tuple(item for item in summary.open if item.subject in about),
+            "untested": tuple(item for item in summary.untested if item.subject in about),
             "resolved": tuple(item for item in summary.resolved if item.subject in about),
             "not_run": tuple(what for what in summary.not_run if what.split(": ")[0] in about),
             "blind": (),

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nachweis.domain.errors import RemovedError
-from nachweis.domain.finding import Finding, worst_first
+from nachweis.domain.finding import Finding, Outcome, worst_first
 from nachweis.domain.manifest import World
 from nachweis.domain.night import Night
 from nachweis.domain.record import FindingView
 from nachweis.pipeline.archive import Archive, SignedAttempt
 from nachweis.pipeline.decide import Earlier, Tonight, locate, view
+
+_TESTED = frozenset({Outcome.PASS, Outcome.NOT_APPLICABLE})
+_LONGEST_GAP = 31
+"""So many nights in a row are looked through for one in which a finding was tested."""
 
 
 def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[FindingView]:
@@ -47,6 +51,7 @@ def views_of(archive: Archive, signed: SignedAttempt, world: World) -> list[Find
             findings={},
             earlier=Earlier(_open_since(archive, signed.night, [item.finding for item in unshown])),
             decisions=archive.decisions(),
+            blind=statement.blind,
         )
         for located in unshown:
             found[located.finding.key] = view(located, tonight)
@@ -63,20 +68,28 @@ def _findings(archive: Archive, digest: str) -> Sequence[Finding]:
 
 
 def _open_since(archive: Archive, night: str, findings: Sequence[Finding]) -> dict[str, str]:
-    """First night of the run of open nights that ended the night before, per finding key."""
+    """First night of the run of open nights that ended before, per finding key.
+
+    Nights in which a finding could not be tested do not end its run, unless there are many.
+    """
     since: dict[str, str] = {}
     running = {finding.key: str(finding.subject) for finding in findings}
+    untested = dict.fromkeys(running, 0)
     for day in sorted({item.night for item in archive.attempts if item.night < night})[::-1]:
         attempt = archive.current(day)
         bundles = archive.statement(attempt).evidence if attempt else {}
-        open_then = {
-            finding.key
+        then = {
+            finding.key: finding
             for subject in set(running.values()) & set(bundles)
             for finding in _findings(archive, bundles[subject])
-            if finding.is_open
         }
-        running = {key: subject for key, subject in running.items() if key in open_then}
+        for key in list(running):
+            if key in then and then[key].is_open:
+                since[key], untested[key] = day, 0
+            elif key in then and then[key].outcome is Outcome.NOT_AVAILABLE:
+                untested[key] += 1
+            if key not in then or then[key].outcome in _TESTED or untested[key] > _LONGEST_GAP:
+                del running[key]
         if not running:
             break
-        since |= dict.fromkeys(running, day)
     return since
