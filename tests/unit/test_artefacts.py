@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import pickletools
@@ -89,6 +90,14 @@ def test_an_array_and_plain_values_are_allowed(protocol: int) -> None:
         b"\x80\x04\x8c\x0bsklearn.svm\x8c\x08SVC.mro\xe2\x93.",
         b"\x80\x04\x8c\x10sklearn.datasets\x8c\x05Loads\x93.",
         b"\x80\x04\x8c\x05numpy\x8c\x04save\x93.",
+        b"\x80\x04\x8c\x16sklearn.utils.parallel\x8c\x36joblib.externals.loky.backend.context."
+        b"subprocess.Popen\x93.",  # from an allowed module to another by its attributes
+        b"\x80\x04csklearn.utils.parallel\njoblib.externals.loky.backend.context.subprocess.Popen"
+        b"\n.",  # the same in one opcode
+        b"\x80\x04csklearn.utils.parallel.joblib\nParallel\n.",
+        b"\x80\x04csklearn.callback._progressbar\nThread\n.",  # a class of another library
+        b"\x80\x04\x8c\x0bcollections\x94\x8c\x0bOrderedDict\x94\x93.\x80\x04\x8c\x02os\x940\x8c\x06"
+        b"system\x940h\x00h\x01\x93.",  # a second pickle that would borrow names of the first
         b"\x80\x04]",  # cut off
     ],
 )
@@ -127,6 +136,32 @@ def test_the_demos_models_are_accepted() -> None:
 )
 def test_a_skops_file_with_other_types_is_refused(types: tuple[str, ...]) -> None:
     facts = inspected(skops_naming("sklearn.pipeline.Pipeline", *types), "m.skops")
+    assert facts.format == "skops"
+    assert facts.refused
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {
+            "__class__": "float",
+            "__module__": "builtins",
+            "__loader__": "FunctionNode",
+            "content": {"module_path": "os", "function": "system"},
+        },
+        {
+            "__class__": "SVC",
+            "__module__": "sklearn.svm",
+            "__loader__": "MethodNode",
+            "content": {"func": "fit"},
+        },
+        {"__class__": "parallel.Parallel", "__module__": "sklearn.utils"},
+    ],
+    ids=["function of the oldest protocol", "method", "path of attributes"],
+)
+def test_ways_around_the_list_of_a_skops_file_are_refused(node: dict[str, Any]) -> None:
+    schema = json.dumps({**node, "protocol": 0}).encode()
+    facts = inspected(archive(("schema.json", schema)), "m.skops")
     assert facts.format == "skops"
     assert facts.refused
 

@@ -23,6 +23,34 @@ TRUSTED_SKOPS = frozenset(
 )
 """Types beyond those skops trusts by itself; plain estimators of scikit-learn need them."""
 
+SKOPS_LOADERS = frozenset(
+    {
+        "BytearrayNode",
+        "BytesNode",
+        "CachedNode",
+        "ConstructorFromReduceNode",
+        "DTypeNode",
+        "DefaultDictNode",
+        "DictNode",
+        "FunctionNode",
+        "JsonNode",
+        "ListNode",
+        "LossNode",
+        "MaskedArrayNode",
+        "NdArrayNode",
+        "ObjectNode",
+        "RandomGeneratorNode",
+        "RandomStateNode",
+        "SetNode",
+        "SliceNode",
+        "SparseMatrixNode",
+        "TreeNode",
+        "TupleNode",
+        "TypeNode",
+    }
+)
+"""Ways of skops to build an object that call no stored method."""
+
 _ALLOWED_CLASSES = re.compile(
     r"(sklearn|lightgbm|xgboost|catboost)(\.\w+)*\._?[A-Z]\w*"
     r"|pandas\.core\.(frame|series|indexes|internals|arrays|dtypes)(\.\w+)*\._?[A-Z]\w*"
@@ -33,7 +61,14 @@ _ALLOWED_CLASSES = re.compile(
     r"_generator\.Generator)"
 )
 """Classes of estimators and arrays; functions are allowed one by one, below."""
-_REFUSED_CLASSES = re.compile(r"sklearn\.(externals|datasets|utils\._testing|conftest)\b.*")
+_REFUSED_CLASSES = re.compile(
+    r"sklearn\.(externals|datasets|callback|conftest"
+    r"|utils\.(_testing|_test_common|discovery|estimator_checks))\b.*"
+    r"|.*\.(Client|Connection|Listener|Path|Pool|Popen|Process|\w*Executor|Queue|Thread\w*)"
+)
+"""Also what such modules import from elsewhere and could start or open something."""
+_REACHED = re.compile(r"\.(multiprocessing|mp|os|shutil|socket|subprocess|sys|joblib)\.")
+"""Modules that a path through attributes of an allowed module would lead to."""
 _ALLOWED_NAMES = frozenset(
     {
         "_codecs.encode",
@@ -66,12 +101,17 @@ _ALLOWED_NAMES = frozenset(
         "numpy.log1p",
         "numpy.ndarray",
         "numpy.random._pickle.__bit_generator_ctor",
+        "numpy.random.bit_generator.SeedSequence",
+        "numpy.random.bit_generator.__pyx_unpickle_SeedSequence",
         "numpy.random._pickle.__generator_ctor",
         "numpy.random._pickle.__randomstate_ctor",
         "numpy.sqrt",
         "sklearn.feature_selection._univariate_selection.chi2",
         "sklearn.feature_selection._univariate_selection.f_classif",
         "sklearn.feature_selection._univariate_selection.f_regression",
+        "sklearn.metrics._dist_metrics.newObj",
+        "sklearn.neighbors._ball_tree.newObj",
+        "sklearn.neighbors._kd_tree.newObj",
     }
 )
 _PLAIN_TYPES = frozenset(f"builtins.{name}" for name in ("bool", "bytes", "NoneType", "str"))
@@ -89,7 +129,11 @@ def allows(name: str) -> bool:
     name = name.replace("__builtin__.", "builtins.", 1)  # as protocols 0 to 2 write it
     if name in _ALLOWED_NAMES:
         return True
-    return bool(_ALLOWED_CLASSES.fullmatch(name)) and not _REFUSED_CLASSES.fullmatch(name)
+    return (
+        bool(_ALLOWED_CLASSES.fullmatch(name))
+        and not _REFUSED_CLASSES.fullmatch(name)
+        and not _REACHED.search(name)
+    )
 
 
 def skops_allows(name: str) -> bool:

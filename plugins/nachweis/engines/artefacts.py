@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.observation import ArtefactFacts
-from nachweis.engines.artefact_allowlist import allows, skops_allows
+from nachweis.engines.artefact_allowlist import SKOPS_LOADERS, allows, skops_allows
 from nachweis.engines.second_opinion import LARGEST as LARGEST_FOR_SECOND
 from nachweis.engines.second_opinion import dangerous_imports
 
@@ -38,6 +38,10 @@ _TEXTS = frozenset(
     {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING",
      "SHORT_BINSTRING"}
 )  # fmt: skip
+
+
+_SKOPS_NAMES = (("__module__", "__class__"), ("module_path", "function"))
+"""Where a skops file names what it imports; the second pair is that of its oldest protocol."""
 
 
 @dataclass(frozen=True)
@@ -231,15 +235,21 @@ def _untrusted(schema: bytes) -> tuple[list[str], int]:
         content = json.loads(schema)
     except ValueError:
         return ["a skops file whose schema cannot be read"], 0
-    found = {
-        f"{node['__module__']}.{node['__class__']}"
+    pairs = {
+        (node[module], node[name])
         for node in _nodes(content)
-        if isinstance(node.get("__module__"), str) and isinstance(node.get("__class__"), str)
+        for module, name in _SKOPS_NAMES
+        if isinstance(node.get(module), str) and isinstance(node.get(name), str)
     }
-    loaders = {node.get("__loader__") for node in _nodes(content)}
-    refused = [f"the type {_name(name)}" for name in sorted(found) if not skops_allows(name)]
-    if "MethodNode" in loaders or "ReduceNode" in loaders:
-        refused.append("a stored method or reduction")
+    found = {f"{module}.{name}": "." not in str(name) for module, name in pairs}
+    refused = [
+        f"the type {_name(name)}"
+        for name, plain in sorted(found.items())
+        if not (plain and skops_allows(name))
+    ]
+    loaders = {str(node["__loader__"]) for node in _nodes(content) if "__loader__" in node}
+    if loaders - SKOPS_LOADERS:
+        refused.append("a stored method, reduction or other way to build an object")
     return refused, len(found)
 
 
@@ -271,6 +281,9 @@ def _pickle(stream: BinaryIO) -> _Listing:
             imports += 1
             if name is None:
                 refused.append("an import whose name is computed")
+            elif "." in name:
+                # Attributes of a module lead to whatever it imports, such as subprocess.
+                refused.append(f"the import {_name(f'{module}.{name}')} through attributes")
             elif not allows(f"{module}.{name}"):
                 refused.append(f"the import {_name(f'{module}.{name}')}")
     except Exception:  # noqa: BLE001 - a pickle that cannot be read to its end is refused
@@ -290,9 +303,9 @@ def _operations(stream: BinaryIO) -> Iterator[tuple[str | None, str | None, str]
     memo operations came between, or were fetched from the memo; everything else counts as
     computed and is refused.
     """
-    texts: list[str | None] = []
-    memo: dict[int, str | None] = {}
     while True:
+        texts: list[str | None] = []
+        memo: dict[int, str | None] = {}  # each pickle of a file has its own
         for operation, argument, _ in pickletools.genops(stream):
             name = operation.name
             if name in {"GLOBAL", "INST"}:

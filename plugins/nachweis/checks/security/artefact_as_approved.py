@@ -14,6 +14,8 @@ from nachweis.domain.manifest.model import ModelArtefact
 from nachweis.domain.observation import NO_DATA_SET, Artefact, ArtefactFacts, Observations, Request
 
 _RUNS_CODE = frozenset({"pickle", "joblib"})
+_UNREAD = frozenset({"unknown", "zip"})
+"""Forms whose loading may run code that is not seen here, such as Keras or R archives."""
 _READ_AS = {"skops": {"skops"}, "onnx": {"onnx"}, "pickle": {"pickle"}, "joblib": {"joblib"}}
 
 
@@ -39,8 +41,9 @@ class ArtefactAsApproved(Check):
         estimators and arrays (count of names that are not, 0 or more). Names that picklescan knows
         as dangerous are refused as well (a second opinion on pickles). Pickle and joblib fail even
         so unless ``allow_pickle`` is set. Signature files beside it are reported. Undefined without
-        a file, for models that are services. Source: this project; opcodes as in Python's
-        pickletools; types as in skops; picklescan 1.0.5.
+        a file, for models that are services, and for native files whose form is not known here.
+        Source: this project; opcodes as in Python's pickletools; types as in skops; picklescan
+        1.0.5.
     Leaves out: Whether a signature is valid: ``artefact_signature_valid`` verifies it. What an
         ONNX or native file computes. Whether the serving system really loaded this file.
     """
@@ -102,6 +105,13 @@ class ArtefactAsApproved(Check):
             {},
             model=_model(b"", "api", uri="https://model.example/v1"),
         ),
+        Example(
+            "a form that nothing here can read",
+            Outcome.NOT_AVAILABLE,
+            {},
+            model=_model(b"RDX3", "native"),
+            files={"m": b"RDX3"},
+        ),
         Example("no file where it should lie", Outcome.NOT_AVAILABLE, {}, model=_model(_PLAIN)),
     )
 
@@ -159,8 +169,19 @@ class ArtefactAsApproved(Check):
         elif same is None:
             outcome = Outcome.NOT_AVAILABLE
             text = "Nothing unsafe was found, but no digest says which file was approved."
+        elif facts.format in _UNREAD:
+            outcome = Outcome.NOT_AVAILABLE
+            text = (
+                "The model file is the approved one; its form is none that can be read here, so "
+                "nothing says what it runs when it is loaded."
+            )
         else:
             outcome, text = Outcome.PASS, "The model file is the approved one and runs no code."
+        declare = (
+            "'artefact.digest' of the version"
+            if same is None
+            else "an artefact as skops, ONNX, safetensors or a text or JSON file of its library"
+        )
         measured = [
             Measurement(
                 name="digest_as_declared",
@@ -199,5 +220,5 @@ class ArtefactAsApproved(Check):
             measurements=measured,
             column=version,
             scope=f"file of version {version}",
-            declare="'artefact.digest' of the version" if outcome is Outcome.NOT_AVAILABLE else "",
+            declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
