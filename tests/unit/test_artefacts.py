@@ -267,6 +267,8 @@ def test_lock_files_are_read() -> None:
     assert read_lock(toml, "uv.lock") == ({("a", "1.0")}, 1)
     with pytest.raises(DataError):
         read_lock(b"", "requirements.lock")
+    with pytest.raises(DataError, match="includes other files"):
+        read_lock(b"a==1.0\n-r base.txt\n", "requirements.lock")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ def test_invisible_and_wide_characters_hide_nothing(kind: LeakKind, sample: str)
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isdigit() or c == "@" else c for c in sample)
     spaced = sample.replace(" ", "\u202f")
     split = sample[:3] + "\u200b" + sample[3:]
-    for text in (wide, spaced, split):
+    dashed = sample.replace("-", "\u2013")
+    for text in (wide, spaced, split, dashed):
         assert Leak("/a", kind) in scan({"a": text}), ascii(text)
 
 

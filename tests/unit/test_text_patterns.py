@@ -118,6 +118,21 @@ def _filtered(text: str) -> bool:
     return bool(row and row[0])
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("danish_cpr", "070761\u20134285"),
+        ("danish_cpr", "070761\u20114285"),
+        ("phone", "0171\u20132345678"),
+        ("iban", "DE89\u20133704\u20130044\u20130532\u20130130\u201300"),
+        ("payment_card", "4111\u20121111\u20121111\u20121111"),
+    ],
+)
+def test_a_dash_of_good_typography_hides_nothing(kind: str, text: str) -> None:
+    assert list(find(text)) == [kind]
+    assert _filtered(text)
+
+
 @pytest.mark.parametrize("text", [text for _, text in (*SURE, *POSSIBLE)])
 def test_the_filter_lets_each_form_through(text: str) -> None:
     assert _filtered(text)

@@ -39,6 +39,7 @@ _DATE = re.compile(
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 _SPACES = re.compile(r"[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+_DASHES = re.compile(r"[\u2010-\u2015\u2212]")
 
 
 def normalised(text: str) -> str:
@@ -48,11 +49,12 @@ def normalised(text: str) -> str:
         text: Any text.
 
     Returns:
-        The text in compatibility form, without invisible characters and unusual spaces.
+        The text in compatibility form, without invisible characters, unusual spaces and dashes.
     """
     if text.isascii():
         return text
-    return _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    return _DASHES.sub("-", _SPACES.sub(" ", plain))
 
 
 def without_dates(text: str) -> str:

@@ -70,7 +70,7 @@ def read_lock(content: bytes, where: str) -> tuple[set[tuple[str, str]], int]:
         Normalised name and version of each pin, and how many entries have no exact version.
 
     Raises:
-        DataError: If it is no text, or holds no package.
+        DataError: If it is no text, holds no package, or includes other files.
     """
     try:
         text = content.decode("utf-8")
@@ -78,6 +78,12 @@ def read_lock(content: bytes, where: str) -> tuple[set[tuple[str, str]], int]:
         raise DataError("the lock file is no text", where=where) from error
     if where.endswith((".lock", ".toml")) and "[[package" in text:
         return _toml(text, where)
+    if re.search(r"^\s*(-r|--requirement)\b", text, re.MULTILINE):
+        raise DataError(
+            "the lock file includes other files, which are not read",
+            where=where,
+            remedy="declare one that holds every package",
+        )
     pins, unpinned = set(), 0
     for line in text.splitlines():
         if line.lstrip().startswith(("#", "-")) or not line.strip() or line[0].isspace():
