@@ -175,10 +175,10 @@ def _dialogues(inputs: Inputs) -> DataSet:
 
 
 def _answers(data_set: DataSet) -> Expression:
-    """Turns of the model: neither customers nor staff speak."""
+    """Turns of the model: neither customers nor staff are said to speak."""
     turns = data_set.turns or Turns()
     speaker, people = data_set.field(FieldRole.SOURCE), [*turns.customers, *turns.staff]
-    return lambda table: ~table[speaker].isin(people)
+    return lambda table: ~table[speaker].isin(people).fill_null(False)
 
 
 def _attempt(inputs: Inputs, data_set: DataSet) -> Expression:
