@@ -333,11 +333,13 @@ class ArtefactFolder(Request):
 
     Attributes:
         folders: Folders or ``s3://`` prefixes; relative ones start where the source's data do.
+        below: The same, with everything below them.
 
     Result: tuple of :class:`ArtefactFile`.
     """
 
     folders: tuple[str, ...]
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -561,7 +563,7 @@ class ArtefactFile:
 
     Attributes:
         uri: Where it lies, in the form in which manifests name artefacts.
-        digest: SHA-256 (in S3 the store's checksum), or None if it is not known.
+        digest: SHA-256 (in S3 the object's entity tag), or None if it is not known.
     """
 
     uri: str

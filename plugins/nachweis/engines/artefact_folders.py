@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from nachweis.domain.errors import DataError
@@ -60,40 +61,56 @@ def same_name(uri: str) -> str:
 
 
 def files_beside(
-    folders: Iterable[str], base: Path, cache: Path, lister: S3Lister | None
+    folders: Iterable[str],
+    base: Path,
+    cache: Path,
+    lister: S3Lister | None,
+    *,
+    below: Iterable[str] = (),
 ) -> tuple[ArtefactFile, ...]:
-    """Stored models directly in folders of artefacts.
+    """Stored models directly in folders of artefacts, and anywhere below others.
 
     Args:
         folders: Folders as :func:`folder_of` gives them.
         base: Folder that relative ones start at.
         cache: Local folder for digests.
         lister: Lists objects in S3.
+        below: Folders that are looked through with everything below them.
 
     Returns:
-        URIs in the manifests' form with their digests, sorted.
+        URIs in the manifests' form with their digests, sorted, each once.
 
     Raises:
         DataError: If a folder cannot be listed or holds too many files.
     """
-    found: list[ArtefactFile] = []
-    for folder in sorted(set(folders)):
-        found += _remote(folder, lister) if is_remote(folder) else _local(folder, base, cache)
+    found: dict[str, ArtefactFile] = {}
+    deep = {folder.rstrip("/") for folder in below}
+    for folder in sorted(deep | set(folders)):
+        files = (
+            _remote(folder, lister, folder in deep)
+            if is_remote(folder)
+            else _local(folder, base, cache, folder in deep)
+        )
+        found |= {file.uri: file for file in files}
         if len(found) > _MOST_FILES:
             raise DataError(
                 f"the artefacts' folders hold more than {_MOST_FILES} files",
                 remedy="keep models in a folder of their own",
             )
-    return tuple(sorted(found, key=lambda file: file.uri))
+    return tuple(found[uri] for uri in sorted(found))
 
 
-def _local(folder: str, base: Path, cache: Path) -> list[ArtefactFile]:
+def _local(folder: str, base: Path, cache: Path, deep: bool) -> list[ArtefactFile]:
     place = base / folder
     try:
-        paths = [path for path in place.iterdir() if _is_model(path.name) and path.is_file()]
+        listed = (path for each in _walk(place, deep) for path in each)
+        paths = list(islice(listed, _MOST_FILES + 1))
         return [
-            ArtefactFile((PurePosixPath(folder) / path.name).as_posix(), file_digest(path, cache))
-            for path in paths[: _MOST_FILES + 1]
+            ArtefactFile(
+                (PurePosixPath(folder) / path.relative_to(place).as_posix()).as_posix(),
+                file_digest(path, cache),
+            )
+            for path in paths
         ]
     except OSError as error:
         raise DataError(
@@ -103,12 +120,22 @@ def _local(folder: str, base: Path, cache: Path) -> list[ArtefactFile]:
         ) from error
 
 
-def _remote(prefix: str, lister: S3Lister | None) -> list[ArtefactFile]:
+def _walk(place: Path, deep: bool) -> Iterator[list[Path]]:
+    """Stored models folder by folder; links to folders are not followed."""
+    entries = sorted(place.iterdir())
+    yield [path for path in entries if _is_model(path.name) and path.is_file()]
+    if deep:
+        for path in entries:
+            if path.is_dir() and not path.is_symlink():
+                yield from _walk(path, deep)
+
+
+def _remote(prefix: str, lister: S3Lister | None, deep: bool) -> list[ArtefactFile]:
     if lister is None:
         raise DataError("there is no access to artefacts in S3", where=prefix)
     return [
         ArtefactFile(uri, checksum or None)
-        for uri, _, checksum in lister(f"{prefix}/*")
+        for uri, _, checksum in lister(f"{prefix}/**" if deep else f"{prefix}/*")
         if _is_model(PurePosixPath(uri).name)
     ]
 

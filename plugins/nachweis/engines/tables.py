@@ -429,7 +429,9 @@ class Tables:
             DataError: If a folder cannot be listed.
         """
         base = self._bases.folder_of(self._data_set(request.source))
-        return files_beside(request.folders, base, self._cache, self._s3_lister)
+        return files_beside(
+            request.folders, base, self._cache, self._s3_lister, below=request.below
+        )
 
     # ------------------------------------------------------------------------------ versions
 

@@ -140,6 +140,7 @@ class NightContext:
             for version in model.versions
             if version.signature is not None
         ]
+        named += world.policy.model_stores
         in_s3 = any(location.startswith("s3://") for location in named)
         return Tables(
             self.loaded.world,

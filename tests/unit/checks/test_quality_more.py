@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -345,16 +346,20 @@ def artefacts(name: str, uri: str) -> Model:
 
 
 def stored(folder: Path, *names: str) -> None:
-    (folder / "models").mkdir(exist_ok=True)
     for name in names:
-        (folder / "models" / name).write_bytes(name.encode())
+        path = folder / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
 
 
-def inventory(folder: Path, model: str = "a", other: str = "models/b.skops") -> Finding:
+def inventory(
+    folder: Path, model: str = "a", other: str = "models/b.skops", stores: Sequence[str] = ()
+) -> Finding:
     kind = registry.check("inventory_complete")
     world = example_world(kind, Example("files", Outcome.PASS, log(v1=1)))
     models = {"a": artefacts("a", "models/a.skops"), "b": artefacts("b", other)}
-    world = world.model_copy(update={"models": models})
+    policy = world.policy.model_copy(update={"model_stores": list(stores)})
+    world = world.model_copy(update={"models": models, "policy": policy})
     night, subject = Night.parse(MONDAY, "Europe/Berlin"), Subject(kind=kind.subject, id=model)
     plan = plan_subject(world, subject, night, [kind])
     parquet(folder / "log.parquet", {"version": ["1"], "at": [dt.datetime(2026, 3, 2, 5)]})
@@ -397,6 +402,32 @@ def test_a_folder_that_is_not_there_is_not_called_in_order(tmp_path: Path) -> No
     assert finding.outcome is Outcome.PASS  # by its log
     assert "Not looked at" in finding.explanation
     assert "folders" not in finding.scope
+
+
+def test_a_store_of_models_is_looked_through_with_all_that_lies_below(tmp_path: Path) -> None:
+    """One folder per model and version is the usual form; a shadow model has its own."""
+    stored(tmp_path, "a.skops", "b/2/b.skops", "shadow/1/model.pt", "shadow/1/readme.md")
+    declared = "models/b/2/b.skops"
+    assert inventory(tmp_path, other=declared).outcome is Outcome.PASS
+    finding = inventory(tmp_path, other=declared, stores=["models/"])
+    assert finding.outcome is Outcome.FAIL
+    assert numbers(finding)["undeclared_artefacts"] == 1
+    assert "1 stores of models" in finding.scope
+    assert inventory(tmp_path, "b", declared, ["models"]).outcome is Outcome.PASS  # told once
+    (tmp_path / "models" / "shadow" / "1" / "model.pt").unlink()
+    assert inventory(tmp_path, other=declared, stores=["models"]).outcome is Outcome.PASS
+
+
+def test_a_store_in_s3_is_listed_with_everything_below() -> None:
+    asked = []
+
+    def lister(pattern: str) -> list[tuple[str, str, str]]:
+        asked.append(pattern)
+        return [("s3://b/m/shadow/1/model.pt", "1", "tag")]
+
+    found = files_beside([], Path(), Path(), lister, below=["s3://b/m/"])
+    assert asked == ["s3://b/m/**"]
+    assert [file.uri for file in found] == ["s3://b/m/shadow/1/model.pt"]
 
 
 def test_folders_of_artefacts() -> None:

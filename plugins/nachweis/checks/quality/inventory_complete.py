@@ -17,6 +17,7 @@ from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, Sub
 from nachweis.domain.manifest import DataSetRole
 from nachweis.domain.observation import ArtefactFile, ArtefactFolder, Observations, Request, Source
 from nachweis.engines.artefact_folders import folder_of, same_name
+from nachweis.engines.sources import is_remote
 
 _NIGHT = dt.datetime(2026, 3, 2, 5)
 _DIGESTS_SHOWN = 20
@@ -41,14 +42,15 @@ class InventoryComplete(Check):
         nothing (Art. 30(1) GDPR); most are test versions that were left running.
     Method: Two counts that must all be 0. (1) Rows of the night's log (dialogues, if there is no
         scoring log) whose ``model_version`` no manifest of a model with this log declares. (2)
-        Stored models (files by their ending) directly in the folders of declared artefacts that no
-        manifest names as an artefact; for these the digests are given. A folder that several models
-        share is looked at with the first of them, by id. Rows that name no version are counted and
-        not judged. Undefined (not available) where the log names no version and no artefact lies in
-        a folder, and where neither can be read. Source: this project.
-    Leaves out: Models that write no log and lie in no declared folder, sub-folders, artefacts
-        behind services. There is no subject for the whole organisation yet, so each model is told
-        of its own log and folders.
+        Stored models (files by their ending) that no manifest names as an artefact, directly in the
+        folders of declared artefacts, and anywhere below the ``model_stores`` of policy.yaml; for
+        these the digests are given. A folder that several models share, and the stores, are looked
+        at with the first of them, by id. Rows that name no version are counted and not judged.
+        Undefined (not available) where the log names no version and no artefact lies in a folder,
+        and where neither can be read. Source: this project.
+    Leaves out: Models that write no log and lie neither in a declared folder nor in a store,
+        artefacts behind services. There is no subject for the whole organisation yet, so each model
+        is told of its own log and folders.
     """
 
     severity = Severity.HIGH
@@ -83,9 +85,9 @@ class InventoryComplete(Check):
         request = versions_request(inputs)
         if request is not None:
             yield request
-        folders = _own_folders(inputs)
-        if folders:
-            yield ArtefactFolder("files", Source(log_of(inputs).id), folders)
+        folders, stores = _own_folders(inputs), _stores(inputs)
+        if folders or stores:
+            yield ArtefactFolder("files", Source(log_of(inputs).id), folders, stores)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding about the model's log and folders."""
@@ -169,12 +171,18 @@ class _Files:
         named = {same_name(uri) for uri in _artefacts(inputs)}
         unknown = [file for file in files if file.uri not in named]
         self.looked_at = f"{len(_own_folders(inputs))} folders of artefacts"
+        if stores := _stores(inputs):
+            self.looked_at += f" and {len(stores)} stores of models with all that lies below"
         if unknown:
             self.problem = "Stored models lie beside the artefacts that no manifest names."
         self.measurements = [
             _measured("undeclared_artefacts", len(unknown), "files"),
             *(
-                Measurement(name=f"undeclared_artefact_{number}", value=file.digest, unit="SHA-256")
+                Measurement(
+                    name=f"undeclared_artefact_{number}",
+                    value=file.digest,
+                    unit="entity tag in S3" if is_remote(file.uri) else "SHA-256",
+                )
                 for number, file in enumerate(unknown[:_DIGESTS_SHOWN], 1)
                 if file.digest
             ),
@@ -196,6 +204,16 @@ def _artefacts(inputs: Inputs, *models: str) -> list[str]:
         for version in model.versions
         if version.artefact is not None
     ]
+
+
+def _stores(inputs: Inputs) -> tuple[str, ...]:
+    """Stores of models in policy.yaml; they are looked through with the first model that scores."""
+    models = inputs.world.models
+    first = min(
+        (key for key, one in models.items() if one.data.scoring_log or one.data.dialogues),
+        default=None,
+    )
+    return tuple(inputs.world.policy.model_stores) if first == inputs.subject.id else ()
 
 
 def _own_folders(inputs: Inputs) -> tuple[str, ...]:

@@ -143,6 +143,9 @@ class Policy(Manifest):
     """Where people open the site; printed in notifications."""
     vulnerability_feed: Uri | None = None
     """Copy of a vulnerability database in OSV format: JSON, JSON lines or a zip of JSON files."""
+    model_stores: list[str] = []
+    """Folders or s3:// prefixes in which models are kept, with everything below them; what lies
+    there and no manifest names is undeclared. Relative ones start where manifests/ lies."""
 
     @model_validator(mode="after")
     def _persistent(self) -> Policy:
