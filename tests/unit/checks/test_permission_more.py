@@ -177,6 +177,23 @@ def test_a_ledger_without_any_key_erased_nobody_that_can_be_found() -> None:
     assert finding.declare == "'subject_key' of the list ledger-2"
 
 
+@pytest.mark.parametrize("written", [" {}", "sha256:{}", "{:.32}", "b"])
+def test_keys_that_are_no_hashes_find_nobody_and_are_never_a_pass(written: str) -> None:
+    example = titled(ERASED, "the ledger holds keyed hashes")
+    ledger = example.tables["erasure_ledger"]
+    (digest,) = ledger.rows["person"]
+    for key, outcome in ((written.format(digest), Outcome.NOT_AVAILABLE), (digest, Outcome.FAIL)):
+        odd = replace(ledger, rows={**ledger.rows, "person": [key]})
+        finding = run(ERASED, replace(example, tables={**example.tables, "erasure_ledger": odd}))
+        assert finding.outcome is outcome
+    both = replace(ledger, rows={name: column * 2 for name, column in ledger.rows.items()})
+    mixed = replace(both, rows={**both.rows, "person": [digest, written.format(digest)]})
+    found = run(ERASED, replace(example, tables={**example.tables, "erasure_ledger": mixed}))
+    assert found.outcome is Outcome.FAIL
+    declared = {"subject_key": ledger.declare["subject_key"]}
+    assert run(ERASED, example, training=declared).outcome is Outcome.NOT_AVAILABLE
+
+
 @pytest.mark.parametrize("check", [BASIS, CONTACT, ERASED], ids=lambda check: check.id)
 def test_no_key_anywhere_is_never_a_pass(check: type[Check]) -> None:
     for example in check.examples:

@@ -39,13 +39,31 @@ def list_undeclared(listed: DataSet) -> str:
 
 
 def list_entries(listed: DataSet) -> Iterator[Request]:
-    """Entries of a list, and those that name nobody, in one scan with what others ask of it."""
+    """Entries of a list, and those that name nobody, in one scan with what others ask of it.
+
+    Where keyed hashes are declared, also keys that are none, by which nobody would be found.
+    """
     if listed.subject_key is None:
         return
     column = listed.subject_key.column
     source = Source(listed.id)
     yield Scalar(f"entries:{listed.id}", source, lambda table: table.count())
     yield Scalar(f"nameless:{listed.id}", source, _nulls(column))
+    if listed.subject_key.form == "hmac_sha256":
+        yield Scalar(f"unhashed:{listed.id}", source, no_hashes(column))
+
+
+def no_hashes(column: str) -> Expression:
+    """How many keys are not 64 hexadecimal digits (or bytes, which are not looked at)."""
+
+    def count(table: Any) -> Any:
+        key = table[column]
+        if key.type().is_binary():
+            return table.count(where=key.isnull() & key.notnull())
+        wrong = ~key.cast("string").re_search("^[0-9a-fA-F]{64}$")
+        return table.count(where=key.notnull() & wrong)
+
+    return count
 
 
 def _nulls(column: str) -> Expression:
@@ -59,6 +77,8 @@ def list_unusable(listed: DataSet, seen: Observations) -> str:
         return f"{listed.id} could not be read"
     if found and found == nameless:
         return f"no entry of {listed.id} has a subject key"
+    if seen.get(f"unhashed:{listed.id}"):
+        return f"{listed.id} is declared to hold keyed hashes and holds keys that are none"
     return ""
 
 

@@ -11,6 +11,7 @@ from nachweis.checks.permission._lists import (
     list_entries,
     list_undeclared,
     list_unusable,
+    no_hashes,
     searched_lists,
     unread_lists,
 )
@@ -18,7 +19,14 @@ from nachweis.checks.permission._register import must_be_zero, not_after_or_unkn
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import DataSet, DataSetRole, FieldRole
-from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request, Source
+from nachweis.domain.observation import (
+    Observations,
+    Overlap,
+    OverlapCounts,
+    Request,
+    Scalar,
+    Source,
+)
 from nachweis.engines.moments import zone_of
 
 _KEPT_TO_HONOUR_WISHES = frozenset(
@@ -79,9 +87,9 @@ class ErasedSubjectsAbsent(Check):
         once they are older than ``grace_days`` at the end of the night; an entry without a time
         counts. Where the data set grows by the night, tonight's rows are looked at and must not be
         later than the person's erasure. Numbers: rows and persons found, 0 or more, must be 0;
-        undefined without rows that carry a key, and where no entry of a ledger carries one. A
-        ledger whose secret was destroyed (``shredded_on``) is named and not searched.
-        Source: Art. 17 GDPR.
+        undefined without rows that carry a key, where no entry of a ledger carries one, and where
+        keyed hashes are declared and keys are none. A ledger whose secret was destroyed
+        (``shredded_on``) is named and not searched. Source: Art. 17 GDPR.
     Leaves out: Copies that are not declared as data sets, backups, and what a trained model still
         holds. Log rows from before the erasure; their retention rule limits them. Registers of
         permissions, objections, suppressions and requests keep a key on purpose, to prove and to
@@ -170,6 +178,8 @@ class ErasedSubjectsAbsent(Check):
         """Join the rows in question with every ledger."""
         own = inputs.data_set
         cutoff = inputs.night.end - dt.timedelta(days=inputs.param("grace_days"))
+        if own.subject_key is not None and own.subject_key.form == "hmac_sha256":
+            yield Scalar("unhashed", inputs.rows_in_question, no_hashes(own.subject_key.column))
         for ledger in _searchable(_ledgers(inputs)):
             erased = _erased_at(ledger)
             if own.subject_key is None or ledger.subject_key is None:
@@ -207,6 +217,9 @@ class ErasedSubjectsAbsent(Check):
         elif shredded and not ledgers:
             outcome = Outcome.NOT_AVAILABLE
             explanation = "Nobody can be looked for: the secrets of all ledgers were destroyed."
+        elif observations.get("unhashed"):
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = "Rows are declared to carry keyed hashes and carry keys that are none."
         elif unread:
             outcome = Outcome.NOT_AVAILABLE
             explanation = f"A ledger could not be searched: {unread[0]}."
