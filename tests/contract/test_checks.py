@@ -14,12 +14,18 @@ from nachweis import registry
 from nachweis.domain.check import Check, Example
 from nachweis.domain.finding import Outcome
 from nachweis.pages.wording import forbidden_words
+from nachweis.pages.words import Words, translations
 from nachweis.pipeline.examples import replay, run_example, worst_outcome
 from nachweis.pipeline.load import load_controls
+from nachweis.settings import PACKAGE_ROOT
 
 CHECKS = list(registry.checks().values())
 EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
 CONTROLS = Path(__file__).parents[2] / "controls"
+SPOKEN = [
+    Words(language, {}, translations(PACKAGE_ROOT / "templates", language))
+    for language in ("de", "da")
+]
 
 
 def name(case: Check | Example) -> str:
@@ -54,6 +60,10 @@ def test_findings_of_an_example_are_complete(check: type[Check], example: Exampl
             assert finding.measurements or "cannot be read" in finding.explanation
         for measurement in finding.measurements:
             assert measurement.value is not None or measurement.reason
+        # What the organisation declared, and what an engine says about a broken file, stay as said.
+        if not re.search(r"^The observation |^Declared as |: artefact: ", finding.explanation):
+            for words in SPOKEN:
+                assert not words.explained(finding.explanation).foreign, finding.explanation
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name)

@@ -26,7 +26,8 @@ from nachweis.domain.manifest import Activity, Column, DataSet, Model, Origin, V
 from nachweis.domain.manifest.common import LANGUAGES
 from nachweis.domain.manifest.organisation import Client, JointController
 from nachweis.pages.catalogue import render_checks_markdown
-from nachweis.pages.messages import all_messages, template_catalogue, update
+from nachweis.pages.check_messages import check_messages
+from nachweis.pages.messages import PACKAGE, all_messages, template_catalogue, update
 from nachweis.settings import PACKAGE_ROOT
 from tests.wording import FORBIDDEN, forbidden_words, official_labels
 
@@ -37,8 +38,8 @@ CONTROLS = PACKAGE_ROOT / "controls"
 # ------------------------------------------------------------------------------- messages
 
 
-def _catalogue(language: str) -> Catalog:
-    path = TEMPLATES / "locales" / language / "LC_MESSAGES" / "messages.po"
+def _catalogue(language: str, name: str = "messages") -> Catalog:
+    path = TEMPLATES / "locales" / language / "LC_MESSAGES" / f"{name}.po"
     with path.open("rb") as stream:
         return read_po(stream, locale=language, abort_invalid=True)
 
@@ -56,6 +57,23 @@ def test_no_message_is_untranslated_fuzzy_or_unused(language: str) -> None:
     assert [key for key, message in known.items() if message.fuzzy] == []
     assert [key for key, message in known.items() if not all(_said(message))] == []
     assert list(catalogue.obsolete) == []
+
+
+@pytest.mark.parametrize("language", ["de", "da"])
+def test_what_findings_are_made_of_is_translated(language: str) -> None:
+    catalogue = _catalogue(language, "checks")
+    known = {message.id: message.string for message in catalogue if message.id}
+    assert set(known) == set(check_messages(PACKAGE))
+    assert [english for english, said in known.items() if not said] == []
+    assert list(catalogue.obsolete) == []
+    for english, said in known.items():
+        places = re.findall(r"\{\d+\}", said)
+        assert set(places) <= set(re.findall(r"\{\d+\}", english)), said
+        assert len(places) == len(set(places)), said
+        assert "<" not in said
+        assert said.strip() == said
+        assert english.endswith(".") == said.endswith("."), said
+        assert forbidden_words(said) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

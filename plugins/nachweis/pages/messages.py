@@ -1,12 +1,13 @@
 """The message catalogues: what the templates and the checks say, collected for translators.
 
-``python -m nachweis.pages.messages`` rewrites ``messages.pot`` and brings the catalogues of all
-languages up to date: new messages arrive empty, messages that nothing says any more are dropped.
+``python -m nachweis.pages.messages`` rewrites ``messages.pot`` and, for what findings are made of,
+``checks.pot``, and brings the catalogues of all languages up to date: new messages arrive empty,
+messages that nothing says any more are dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from jinja2 import Environment
 from nachweis import registry
 from nachweis.domain.check import Check
 from nachweis.domain.manifest.common import LANGUAGES
+from nachweis.pages.check_messages import check_messages
 from nachweis.settings import PACKAGE_ROOT
+
+PACKAGE = Path(__file__).resolve().parent.parent
 
 Message = str | tuple[str, str]
 """A message, or a singular with its plural."""
@@ -79,17 +83,26 @@ def template_catalogue(messages: Mapping[Message, set[str]]) -> Catalog:
 
 
 def update(templates: Path, checks: Mapping[str, type[Check]]) -> None:
-    """Rewrite ``messages.pot`` and the catalogue of every language.
+    """Rewrite the templates of the catalogues and the catalogues of every language.
 
     Args:
         templates: Folder ``templates/``.
         checks: Checks by id.
     """
-    source = template_catalogue(all_messages(templates, checks))
+    _update(templates, "messages", all_messages(templates, checks), LANGUAGES)
+    # Findings are written in English: it needs no catalogue of them.
+    spoken: dict[Message, set[str]] = dict(check_messages(PACKAGE).items())
+    _update(templates, "checks", spoken, [one for one in LANGUAGES if one != "en"])
+
+
+def _update(
+    templates: Path, name: str, messages: Mapping[Message, set[str]], languages: Iterable[str]
+) -> None:
+    source = template_catalogue(messages)
     folder = templates / "locales"
-    _write(folder / "messages.pot", source)
-    for language in LANGUAGES:
-        path = folder / language / "LC_MESSAGES" / "messages.po"
+    _write(folder / f"{name}.pot", source)
+    for language in languages:
+        path = folder / language / "LC_MESSAGES" / f"{name}.po"
         with path.open("rb") as stream:
             known = read_po(stream, locale=language)
         updated = Catalog(locale=language, project="Nachweis", charset="utf-8")

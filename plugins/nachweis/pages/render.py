@@ -191,6 +191,7 @@ def environment(templates: Path, words: Words) -> Environment:
     filters: Mapping[str, Callable[..., Any]] = {
         "label": words.label,
         "message": words.message,
+        "explained": words.explained,
         "text": words.text,
         "text_language": words.text_language,
         "day": words.date,

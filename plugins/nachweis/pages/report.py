@@ -54,8 +54,9 @@ class Cells:
         return text(self.words.label(key))
 
     def detail(self, sentence: str) -> Part:
-        """A sentence of a check: technical detail, in English."""
-        return {**text(sentence or "–"), **({"lang": "en"} if sentence else {})}
+        """A sentence of a check; in English where it is not known in the language."""
+        said = self.words.explained(sentence)
+        return {**text(said.text or "–"), **({"lang": "en"} if said.foreign else {})}
 
     def day(self, night: str | None) -> Part:
         """A date."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from babel import Locale
 from babel.dates import format_date, format_time
@@ -18,6 +19,7 @@ from babel.units import format_unit
 
 from nachweis.domain.errors import NachweisError
 from nachweis.domain.manifest.common import LANGUAGES
+from nachweis.pages.explanations import Explanations
 
 Labels = Mapping[str, Mapping[str, str]]
 
@@ -32,10 +34,23 @@ _SHOWN_DIGITS = 4
 _SMALLEST_PLAIN = 1e-4
 
 
-class Translations:
-    """Messages of one language, read from its ``.po`` file."""
+class Said(NamedTuple):
+    """What a check says, and whether it is English on a page in another language."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    text: str
+    foreign: bool
+
+
+class Translations:
+    """Messages of one language, read from its ``.po`` files.
+
+    Args:
+        catalog: Messages of the templates.
+        explanations: What checks say; None in English.
+    """
+
+    def __init__(self, catalog: Catalog, explanations: Explanations | None = None) -> None:
+        self.explanations = explanations
         self._one: dict[str, str] = {}
         self._many: dict[str, tuple[str, ...]] = {}
         for message in catalog:
@@ -61,10 +76,23 @@ class Translations:
 @functools.cache
 def translations(templates: Path, language: str) -> Translations:
     """Read the catalogue of a language once per process."""
-    path = templates / "locales" / language / "LC_MESSAGES" / "messages.po"
+    messages = _read(templates, language, "messages")
+    if language == "en":
+        return Translations(messages)
+    explained = {
+        message.id: message.string
+        for message in _read(templates, language, "checks")
+        if isinstance(message.id, str) and message.id and isinstance(message.string, str)
+    }
+    locale = Locale.parse(_LOCALES.get(language, language))
+    return Translations(messages, Explanations(explained, lambda value: _period(value, locale)))
+
+
+def _read(templates: Path, language: str, name: str) -> Catalog:
+    path = templates / "locales" / language / "LC_MESSAGES" / f"{name}.po"
     try:
         with path.open("rb") as stream:
-            return Translations(read_po(stream, locale=language, abort_invalid=True))
+            return read_po(stream, locale=language, abort_invalid=True)
     except OSError as error:
         raise NachweisError(
             "the message catalogue is missing", where=str(path), valid=LANGUAGES
@@ -103,6 +131,12 @@ class Words:
     def message(self, text: str) -> str:
         """A message that comes from data, such as a check's question; escaped like all data."""
         return self.catalogue.gettext(text)
+
+    def explained(self, text: str) -> Said:
+        """What a check says, in this language if it is known, else in English."""
+        known = self.catalogue.explanations
+        said = known.said(text) if known is not None and text else text
+        return Said(text if said is None else said, said is None)
 
     def value(self, raw: object, key: str) -> str:
         """An allowed value in words, known by the field it stands in; other text stays."""
@@ -151,15 +185,7 @@ class Words:
 
     def period(self, value: str) -> str:
         """An ISO 8601 period in words; what is not one stays as it is."""
-        match = PERIOD.fullmatch(value)
-        if match is None or not any(match.groups()):
-            return value
-        units = ("year", "month", "week", "day")
-        return ", ".join(
-            format_unit(int(count), f"duration-{unit}", length="long", locale=self.locale)
-            for count, unit in zip(match.groups(), units, strict=True)
-            if count
-        )
+        return _period(value, self.locale)
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -179,6 +205,18 @@ def _short(value: float, locale: Locale) -> str:
 @functools.lru_cache(maxsize=4096)
 def _day(day: dt.date, locale: Locale) -> str:
     return format_date(day, format="long", locale=locale)
+
+
+def _period(value: str, locale: Locale) -> str:
+    match = PERIOD.fullmatch(value)
+    if match is None or not any(match.groups()):
+        return value
+    units = ("year", "month", "week", "day")
+    return ", ".join(
+        format_unit(int(count), f"duration-{unit}", length="long", locale=locale)
+        for count, unit in zip(match.groups(), units, strict=True)
+        if count
+    )
 
 
 def text_language(value: Mapping[str, str], language: str) -> str:

@@ -252,9 +252,14 @@ def _explanation(reports: dict[str, GroupReport], verdicts: dict[str, Judged]) -
     for what, one in verdicts.items():
         ratio = reports[what].ratio
         if one.reason or ratio is None:
-            parts.append(f"Shares {what} were not compared: {one.reason}.")
+            if what == "contacted":
+                parts.append(f"Shares contacted were not compared: {one.reason}.")
+            else:
+                parts.append(f"Shares selected were not compared: {one.reason}.")
             continue
-        found = f"The lowest share {what} is {ratio:.2f} of the highest"
+        found = f"The lowest share selected is {ratio:.2f} of the highest"
+        if what == "contacted":
+            found = f"The lowest share contacted is {ratio:.2f} of the highest"
         if one.failed:
             parts.append(f"{found}, below the limit.")
         elif one.exceeded:

@@ -121,9 +121,12 @@ class DialoguesFreeOfIdentifiers(Check):
             explanation = "More texts have the form of an identifier than can be looked at closely."
         else:
             outcome = Outcome.PASS
-            explanation = "No identifier was found in the texts" + (
-                f" but declared kinds: {named(sorted(held))}." if held else "."
-            )
+            explanation = "No identifier was found in the texts."
+            if held:
+                explanation = (
+                    "No identifier was found in the texts but declared kinds: "
+                    f"{named(sorted(held))}."
+                )
         total = Measurement(
             name="texts_with_identifiers",
             value=sum(counts.rows_with.values()),

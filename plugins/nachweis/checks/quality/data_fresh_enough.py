@@ -155,9 +155,7 @@ class DataFreshEnough(Check):
         yield self.finding(
             inputs,
             Outcome.PASS if fresh else Outcome.FAIL,
-            f"The newest row is {'not ' if not fresh else ''}within the limit of {limit.words}."
-            if newest is not None
-            else "The night has no rows.",
+            _explained(limit.words, fresh=bool(fresh), dated=newest is not None),
             measurements=measurements,
             scope=scope,
         )
@@ -208,3 +206,11 @@ def _age(inputs: Inputs, newest: Any, threshold: Threshold) -> Measurement:
     else:
         value, unit = whole_months(days), "months"
     return Measurement(name="age", value=value, unit=unit, threshold=threshold, recipe=recipe)
+
+
+def _explained(limit: str, *, fresh: bool, dated: bool) -> str:
+    if not dated:
+        return "The night has no rows."
+    if fresh:
+        return f"The newest row is within the limit of {limit}."
+    return f"The newest row is not within the limit of {limit}."

@@ -177,8 +177,9 @@ class ScoringRan(Check):
                 Outcome.PASS if resting else Outcome.FAIL,
                 "Nothing was scored, as declared for this day of the week."
                 if resting
-                else "Nothing was scored: the night's log "
-                + ("was not delivered." if absent else "holds no rows."),
+                else "Nothing was scored: the night's log was not delivered."
+                if absent
+                else "Nothing was scored: the night's log holds no rows.",
                 measurements=[counted],
                 scope=scope,
             )

@@ -148,9 +148,9 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
             ]
             more = len(facts.known) - _SHOWN
             outcome = Outcome.FAIL
-            text = f"Known vulnerabilities: {'; '.join(named)}" + (
-                f" and {more} more packages." if more > 0 else "."
-            )
+            text = f"Known vulnerabilities: {'; '.join(named)}."
+            if more > 0:
+                text += f" More packages with known vulnerabilities: {more}."
         elif stale:
             outcome, text = Outcome.NOT_AVAILABLE, stale
         elif not facts.packages:
