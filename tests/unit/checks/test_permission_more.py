@@ -357,6 +357,26 @@ def test_a_month_is_counted_by_the_calendar(received: str, night: str, late: boo
     assert finding.outcome is (Outcome.FAIL if late else Outcome.PASS)
 
 
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        (dt.datetime(2026, 2, 20), Outcome.PASS),
+        (dt.datetime(2026, 2, 22, 23), Outcome.PASS),
+        (dt.datetime(2026, 2, 23), Outcome.FAIL),
+        (dt.datetime(2026, 3, 9), Outcome.FAIL),  # after the night
+    ],
+)
+def test_an_extension_counts_if_it_was_told_in_the_first_month(
+    told: dt.datetime, outcome: Outcome
+) -> None:
+    example = titled(REQUESTS, "open for six weeks, extended")
+    table = example.tables["requests"]
+    rows = {**table.rows, "extended_at": [told]}
+    assert run(
+        REQUESTS, replace(example, tables={"requests": replace(table, rows=rows)})
+    ).outcome is (outcome)
+
+
 def test_a_later_answer_does_not_close_a_request_for_an_earlier_night() -> None:
     example = titled(REQUESTS, "open for six weeks")
     table = example.tables["requests"]

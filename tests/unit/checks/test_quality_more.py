@@ -439,3 +439,19 @@ def test_folders_of_artefacts() -> None:
     assert [(file.uri, file.digest) for file in found] == [("s3://b/m/a.onnx", "abc")]
     with pytest.raises(DataError):
         files_beside(["s3://b/m"], Path(), Path(), None)
+
+
+def test_a_log_whose_rows_name_no_version_is_not_in_order() -> None:
+    check = registry.check("inventory_complete")
+    example = next(one for one in check.examples if one.outcome is Outcome.PASS)
+    table = example.tables["dialogues"]
+    rows = {**table.rows, "version": [None] * 3}
+    (found,) = run_example(check, replace(example, tables={"dialogues": replace(table, rows=rows)}))
+    assert found.outcome is Outcome.NOT_AVAILABLE
+    assert "names a version" in found.explanation
+
+
+def test_rows_without_an_identity_are_counted_beside_the_others() -> None:
+    check = registry.check("duplicates_absent")
+    (found,) = run_example(check, check.examples[0])
+    assert numbers(found)["rows_without_identity"] == 1

@@ -17,6 +17,7 @@ from nachweis.engines.moments import comparable, zone_of
 
 _ANSWER, _EXTENSION = "data-subject-request", "data-subject-request-extension"
 _SATURDAY = 5
+_WEEKEND = 2
 _FEBRUARY = dt.datetime(2026, 2, 20, 9)
 _JANUARY = dt.datetime(2026, 1, 20, 9)
 
@@ -42,13 +43,14 @@ class RequestAgesInTime(Check):
         complaints.
     Method: Open requests (no ``answered_at`` by the end of the night) whose last day has passed:
         the day of receipt plus one month by the calendar, or plus three where ``extended_at`` says
-        that the person was told of an extension; a last day on a weekend moves to Monday. Periods
+        that the person was told of an extension by the end of the night and within the first month
+        (33 days: the longest month and a weekend); a last day on a weekend moves to Monday. Periods
         from the catalogue of legal dates. Numbers: open and late requests, 0 or more; late ones
         must be 0; age of the oldest open one in whole months. Undefined without requests, and
         where an open request has no time of receipt. Source: Art. 12(3) GDPR; Regulation
         (EEC, Euratom) No 1182/71, Art. 3.
-    Leaves out: Public holidays, whether the person was told of the extension within the first
-        month, whether the answer was right, and requests that nobody entered.
+    Leaves out: Public holidays, whether an extension was necessary, whether the answer was right,
+        and requests that nobody entered.
     """
 
     severity = Severity.HIGH
@@ -80,6 +82,11 @@ class RequestAgesInTime(Check):
             Outcome.FAIL,
             _tables([dt.datetime(2025, 11, 1)], [None], extended_at=[dt.datetime(2025, 11, 20)]),
         ),
+        Example(
+            "extended when the month had long passed",
+            Outcome.FAIL,
+            _tables([_JANUARY], [None], extended_at=[dt.datetime(2026, 2, 26)]),
+        ),
         Example("received at an unknown time", Outcome.NOT_AVAILABLE, _tables([None], [None])),
         Example("no requests", Outcome.NOT_AVAILABLE, _tables([], [])),
     )
@@ -95,7 +102,8 @@ class RequestAgesInTime(Check):
         yield Scalar("requests", source, lambda table: table.count())
         yield Scalar("open", source, lambda table: table.count(where=is_open(table)))
         yield Scalar("undated", source, _undated(is_open, received))
-        yield Scalar("late", source, _late(is_open, received, extended, limits, zone))
+        told = _told(inputs, extended, received, zone) if extended else None
+        yield Scalar("late", source, _late(is_open, received, told, limits, zone))
         yield Scalar("oldest", source, lambda table: table[received].min(where=is_open(table)))
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
@@ -165,20 +173,33 @@ def _undated(is_open: Expression, received: str) -> Expression:
     return lambda table: table.count(where=is_open(table) & table[received].isnull())
 
 
+def _told(inputs: Inputs, extended: str, received: str, zone: ZoneInfo) -> Expression:
+    """Requests whose extension the person was told of in time, and by the end of the night."""
+    starts = [dt.datetime(inputs.night.date.year, month, 1) for month in range(1, 13)]
+    longest = max((_due(inputs, day, [_ANSWER]) - day).days for day in starts)
+
+    def told(table: Any) -> Any:
+        when, came = table[extended], table[received]
+        known = when.notnull() & (when < comparable(when, inputs.night.end, zone))
+        waited = when.cast("date").delta(came.cast("date"), unit="day")
+        return (known & (waited <= longest + _WEEKEND)).fill_null(False)
+
+    return told
+
+
 def _late(
     is_open: Expression,
     received: str,
-    extended: str | None,
+    told: Expression | None,
     limits: list[dt.datetime],
     zone: ZoneInfo,
 ) -> Expression:
     def late(table: Any) -> Any:
         came = table[received]
         beyond, beyond_all = (came < comparable(came, limit, zone) for limit in limits)
-        if extended is None:
+        if told is None:
             return table.count(where=is_open(table) & beyond)
-        told = table[extended].notnull()
-        return table.count(where=is_open(table) & ((beyond & ~told) | beyond_all))
+        return table.count(where=is_open(table) & ((beyond & ~told(table)) | beyond_all))
 
     return late
 

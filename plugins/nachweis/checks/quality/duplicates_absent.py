@@ -105,6 +105,7 @@ class DuplicatesAbsent(Check):
             return first.length().cast("string") + ":" + first + "|" + second
 
         yield Scalar("rows", source, lambda table: identity(table).count())
+        yield Scalar("unnamed", source, lambda table: table.count(where=identity(table).isnull()))
         yield Scalar("distinct", source, lambda table: identity(table).nunique())
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
@@ -138,6 +139,9 @@ class DuplicatesAbsent(Check):
                     n=rows,
                 ),
                 Measurement(name="duplicate_rows", value=twice, unit="rows", n=rows),
+                Measurement(
+                    name="rows_without_identity", value=int(observations["unnamed"]), unit="rows"
+                ),
             ],
             scope=scope,
         )

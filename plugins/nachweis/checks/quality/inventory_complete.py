@@ -46,8 +46,8 @@ class InventoryComplete(Check):
         folders of declared artefacts, and anywhere below the ``model_stores`` of policy.yaml; for
         these the digests are given. A folder that several models share, and the stores, are looked
         at with the first of them, by id. Rows that name no version are counted and not judged.
-        Undefined (not available) where the log names no version and no artefact lies in a folder,
-        and where neither can be read. Source: this project.
+        Undefined (not available) where no row of the log names a version and no artefact lies in a
+        folder, and where neither can be read. Source: this project.
     Leaves out: Models that write no log and lie neither in a declared folder nor in a store,
         artefacts behind services. There is no subject for the whole organisation yet, so each model
         is told of its own log and folders.
@@ -140,6 +140,8 @@ class _Versions:
             )
         elif not (found := rows_per_version(observations[REQUEST])):
             self.reason = "the night's log holds no rows"
+        elif not any(found):
+            self.reason = "no row of the night's log names a version"
         else:
             self.looked_at = f"{log.id}, window night"
             unknown = {name: n for name, n in found.items() if name and name not in declared}
