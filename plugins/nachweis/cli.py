@@ -383,7 +383,7 @@ def check_new(
         f"    nachweis check try {statement} --on {SUBJECT.value}/ID\n"
         f"  bring the catalogue of checks and the messages up to date:\n"
         f"    make docs\n"
-        f"  translate its question in templates/locales/de and da, then:\n"
+        f"  translate its question and sentences in templates/locales/de and da, then:\n"
         f"    make test",
         markup=False,
     )
@@ -640,6 +640,12 @@ def _none_open(findings: Sequence[Finding]) -> str:
 def _print_finding(finding: Finding, *, remedy: bool = True) -> None:
     out.print(f"{finding.outcome.value} ({finding.severity.value})  {finding.key}", markup=False)
     out.print(f"  {finding.explanation}", markup=False)
+    if finding.carried_from:
+        out.print(
+            f"  Observed in the night of {finding.carried_from}; nothing it was made from has "
+            "changed since.",
+            markup=False,
+        )
     for item in finding.measurements:
         limit = (
             f", in order if {item.threshold.operator} {_plain(item.threshold.value)} "
