@@ -182,6 +182,8 @@ def test_each_rule_has_a_measurement_with_its_counts() -> None:
     )
     counted, raised = finding.measurements
     assert (counted.value, counted.n, counted.unit, counted.group) == (12, 100, "rows", "age")
+    assert counted.threshold is not None and counted.threshold.value == 0
+    assert raised.threshold is None
     assert raised.value is None
     assert raised.reason == "raised KeyError"
 

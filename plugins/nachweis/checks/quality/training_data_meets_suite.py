@@ -102,7 +102,7 @@ class TrainingDataMeetsSuite(Check):
             inputs,
             outcome,
             _explanation(len(result.expectations), broken, raised),
-            measurements=[_measurement(rule) for rule in result.expectations],
+            measurements=[_measurement(rule, _suite(inputs)) for rule in result.expectations],
             severity=worst,
             scope=f"suite {result.suite}, window {inputs.rows_in_question.window}",
         )
@@ -134,15 +134,25 @@ def _named(rules: list[ExpectationOutcome], shown: int = 5) -> str:
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
-def _measurement(rule: ExpectationOutcome) -> Measurement:
-    """One rule's number: rows that do not meet it, or whether it holds."""
+def _whole(suite: Suite, rule: ExpectationOutcome) -> bool:
+    """Whether a rule demands something of every row, not of ``mostly`` all."""
+    return float(suite.expectations[rule.index].kwargs.get("mostly", 1)) == 1
+
+
+def _measurement(rule: ExpectationOutcome, suite: Suite) -> Measurement:
+    """One rule's number: rows that do not meet it, or whether it holds; a limit if it is broken."""
     recipe = f"Great Expectations on {rule.engine}; rule {rule.index}, {rule.kwargs_digest[:12]}"
     counted = rule.unexpected_count is not None
+    limit = None
+    if rule.success is False and not counted:
+        limit = Threshold(value="true", operator="==", source="suite")
+    elif rule.success is False and _whole(suite, rule):
+        limit = Threshold(value=0, operator="==", source="suite")
     return Measurement(
         name=rule.type,
         value=rule.unexpected_count if counted else rule.success,
         unit="rows" if counted else "",
-        threshold=None if counted else Threshold(value="true", operator="==", source="suite"),
+        threshold=limit,
         n=rule.element_count,
         recipe=recipe,
         group=rule.column or None,
