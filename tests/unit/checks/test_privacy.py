@@ -65,6 +65,13 @@ def test_only_texts_of_the_model_are_its_outputs() -> None:
     assert number(run(DialoguesFreeOfIdentifiers, said), "texts_with_identifiers") == 2
 
 
+def test_turns_of_the_system_may_be_declared_as_nobodys() -> None:
+    spoken = (("assistant", "Hello"), ("system", f"Contact: {CANARY}"))
+    assert run(OutputsFreeOfIdentifiers, turns(*spoken)).outcome is Outcome.NOT_AVAILABLE
+    declared = turns(*spoken, turns={"others": ["system"]})
+    assert run(OutputsFreeOfIdentifiers, declared).outcome is Outcome.PASS
+
+
 def test_kinds_that_a_column_is_declared_to_hold_do_not_excuse_others() -> None:
     said = turns(("customer", "+49 171 2345678, cpr 070761-4285"), columns={"holds": ["phone"]})
     finding = run(DialoguesFreeOfIdentifiers, said)

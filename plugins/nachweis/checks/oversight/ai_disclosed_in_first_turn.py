@@ -26,7 +26,14 @@ from nachweis.domain.finding import (
     Threshold,
 )
 from nachweis.domain.manifest import FieldRole, ModelKind
-from nachweis.domain.observation import CountTable, Expression, GroupedCounts, Observations, Request
+from nachweis.domain.observation import (
+    CountTable,
+    Expression,
+    GroupedCounts,
+    Observations,
+    Request,
+    Scalar,
+)
 
 _GOOD: list[Turn] = [("assistant", TOLD), ("customer", QUESTION), ("assistant", ANSWER)]
 _SILENT: list[Turn] = [("assistant", ANSWER), ("customer", QUESTION), ("assistant", TOLD)]
@@ -48,7 +55,8 @@ class AiDisclosedInFirstTurn(Check):
         declared words of ``ai_act.disclosure`` in the dialogue's language (in any declared language
         where the dialogue has another or none), without regard to case and spacing. Numbers:
         dialogues without it, 0 or more, must be 0; share with it by language and by channel, 0 to
-        1. Undefined without a dialogue. Source: Art. 50 AI Act.
+        1. Undefined without a dialogue, and where turns are by speakers that ``turns`` does not
+        declare. Source: Art. 50 AI Act.
     Leaves out: Whether the words are understood, seen on the screen, or spoken. Notices beside the
         dialogue, which the log does not hold. Dialogues that began within ``settle`` minutes after
         midnight.
@@ -77,6 +85,12 @@ class AiDisclosedInFirstTurn(Check):
         Example(
             "one dialogue says so later only", Outcome.FAIL, chats(_GOOD, _SILENT), model=_MODEL
         ),
+        Example(
+            "another bot speaks that nobody declared",
+            Outcome.NOT_AVAILABLE,
+            chats(_GOOD, [("bot-2", ANSWER), ("customer", QUESTION)]),
+            model=_MODEL,
+        ),
         Example("no words are declared", Outcome.NOT_AVAILABLE, chats(_GOOD)),
         Example(
             "all dialogues began just after midnight",
@@ -93,7 +107,15 @@ class AiDisclosedInFirstTurn(Check):
         for role in (FieldRole.LANGUAGE, FieldRole.CHANNEL):
             if column := data_set.field(role):
                 by[role.value] = column
-        return [GroupedCounts("first_turns", night(inputs), by=by, where=first_of_ai(inputs))]
+        speaker, everybody = data_set.fields[FieldRole.SOURCE], turns(inputs).speakers
+        return [
+            GroupedCounts("first_turns", night(inputs), by=by, where=first_of_ai(inputs)),
+            Scalar(
+                "undeclared",
+                night(inputs),
+                lambda table: table.count(where=~table[speaker].isin(everybody).fill_null(False)),
+            ),
+        ]
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding per model."""
@@ -106,12 +128,21 @@ class AiDisclosedInFirstTurn(Check):
             )
             return
         without = table.n - table.total(told=True)
+        undeclared = int(observations["undeclared"] or 0)
+        if without:
+            outcome, explanation = Outcome.FAIL, "Dialogues began without the declared words."
+        elif undeclared:
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = (
+                "Turns are by speakers that the data set does not declare, so that not every "
+                "answer may have been looked at."
+            )
+        else:
+            outcome, explanation = Outcome.PASS, "Each dialogue began with the declared words."
         yield self.finding(
             inputs,
-            Outcome.FAIL if without else Outcome.PASS,
-            "Dialogues began without the declared words."
-            if without
-            else "Each dialogue began with the declared words.",
+            outcome,
+            explanation,
             measurements=[
                 Measurement(
                     name="dialogues_without_disclosure",
@@ -122,8 +153,12 @@ class AiDisclosedInFirstTurn(Check):
                 ),
                 *_shares(table, "language", _languages(inputs)),
                 *_shares(table, "channel", turns(inputs).channels),
+                Measurement(name="turns_of_undeclared_speakers", value=undeclared, unit="messages"),
             ],
             scope="dialogues that began in the night",
+            declare="'turns' of the dialogues: who speaks, 'others' for the system and tools"
+            if outcome is Outcome.NOT_AVAILABLE
+            else "",
         )
 
 

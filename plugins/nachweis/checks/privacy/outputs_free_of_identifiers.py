@@ -24,8 +24,9 @@ class OutputsFreeOfIdentifiers(Check):
         keys, and for declared patterns of own numbers; check digits, dates and numbering plans are
         then proved. Numbers: texts with each kind, 0 or more, must all be 0. A bare number with a
         right check digit counts only if there are more than chance gives (exact binomial test at
-        ``level``). Contacts of organisation.yaml may occur. Undefined without a text of the model.
-        Sources: ISO 13616, ISO/IEC 7812-1, ISO 7064, the CPR rule of dates, libphonenumber.
+        ``level``). Contacts of organisation.yaml may occur. Undefined without a text of the model,
+        and where turns are by speakers that ``turns`` does not declare. Sources: ISO 13616, ISO/IEC
+        7812-1, ISO 7064, the CPR rule of dates, libphonenumber.
     Leaves out: Names, addresses and other words without a form of their own. Whether the number was
         the customer's own and came from the same dialogue. Numbers spelled in words.
     """
@@ -79,6 +80,11 @@ class OutputsFreeOfIdentifiers(Check):
             Outcome.NOT_AVAILABLE,
             turns(fields={"text": "text"}),
         ),
+        Example(
+            "another bot speaks that nobody declared",
+            Outcome.NOT_AVAILABLE,
+            turns(("assistant", "Hello"), ("bot-2", "Write to anna.berg@example.com")),
+        ),
         Example("the model said nothing", Outcome.NOT_AVAILABLE, turns(("customer", "?"), times=0)),
     )
 
@@ -95,6 +101,8 @@ class OutputsFreeOfIdentifiers(Check):
         counts: TextCounts = observations[f"texts:{data_set.fields[FieldRole.TEXT]}"]
         speakers = _speakers(inputs)
         n = sum(counts.rows.get(one, 0) for one in speakers)
+        everybody = (data_set.turns or Turns()).speakers
+        unknown = sum(rows for one, rows in counts.rows.items() if one not in everybody)
         if not n:
             yield self.finding(
                 inputs,
@@ -110,14 +118,27 @@ class OutputsFreeOfIdentifiers(Check):
         elif counts.unproved:
             outcome = Outcome.NOT_AVAILABLE
             explanation = "More texts have the form of an identifier than can be looked at closely."
+        elif unknown:
+            outcome = Outcome.NOT_AVAILABLE
+            explanation = (
+                "Turns are by speakers that the data set does not declare, so that not every "
+                "answer may have been looked at."
+            )
         else:
             outcome, explanation = Outcome.PASS, "No identifier was found in the model's answers."
         yield self.finding(
             inputs,
             outcome,
             explanation,
-            measurements=[_total(counts, speakers, n), *measurements(found, n)],
+            measurements=[
+                _total(counts, speakers, n),
+                *measurements(found, n),
+                Measurement(name="turns_of_undeclared_speakers", value=unknown, unit="messages"),
+            ],
             scope="texts of the model in the current window",
+            declare="'turns' of the dialogues: who speaks, 'others' for the system and tools"
+            if outcome is Outcome.NOT_AVAILABLE and unknown
+            else "",
         )
 
 

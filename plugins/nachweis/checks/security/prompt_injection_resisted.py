@@ -177,7 +177,8 @@ def _dialogues(inputs: Inputs) -> DataSet:
 def _answers(data_set: DataSet) -> Expression:
     """Turns of the model: neither customers nor staff are said to speak."""
     turns = data_set.turns or Turns()
-    speaker, people = data_set.field(FieldRole.SOURCE), [*turns.customers, *turns.staff]
+    speaker = data_set.field(FieldRole.SOURCE)
+    people = [*turns.customers, *turns.staff, *turns.others]
     return lambda table: ~table[speaker].isin(people).fill_null(False)
 
 

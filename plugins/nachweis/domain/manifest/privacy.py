@@ -73,12 +73,19 @@ class Turns(Manifest):
     """Values of ``fields.source`` for turns of customers."""
     staff: list[str] = []
     """Values of ``fields.source`` for turns of staff."""
+    others: list[str] = []
+    """Values of ``fields.source`` for turns that nobody reads: of the system, of tools."""
     channels: list[str] = []
     """Values of the channel column that may be named in reports."""
     asks_for_person: dict[str, list[str]] = {}
     """Per language: words by which a customer asks for a person, for example "a human"."""
     handover_within: int = Field(default=1, ge=0)
     """Answers of the AI that may still come after the request."""
+
+    @property
+    def speakers(self) -> list[str]:
+        """Everybody who is declared to speak."""
+        return [*self.ai, *self.customers, *self.staff, *self.others]
 
 
 def _expression(value: str) -> str:
