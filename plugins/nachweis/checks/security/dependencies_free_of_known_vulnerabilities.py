@@ -45,9 +45,9 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
     Method: Every package that the version's lock file pins is looked up in the declared copy of a
         vulnerability database; a version that lies in the affected range of an entry that was not
         withdrawn counts (count, 0 or more). One fails. Nothing leaves the machine. Undefined
-        without a lock file, without a feed, with a feed whose newest entry is older than
-        ``max_feed_age`` or that knows no Python package. Source: OSV schema (ossf.github.io/
-        osv-schema), versions compared as PEP 440 says.
+        without a lock file or with packages that it does not pin, without a feed, with a feed whose
+        newest entry is older than ``max_feed_age`` or that knows no Python package. Source: OSV
+        schema (ossf.github.io/osv-schema), versions compared as PEP 440 says.
     Leaves out: Vulnerabilities nobody has published, libraries that are not Python packages, the
         operating system, and whether the affected part is ever called.
     """
@@ -98,6 +98,14 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
             policy=_POLICY,
             files=_files("example_library==1.4\n", modified="2025-10-01T00:00:00Z"),
         ),
+        Example(
+            "a package without an exact version",
+            Outcome.NOT_AVAILABLE,
+            {},
+            model=_MODEL,
+            policy=_POLICY,
+            files=_files("example_library==1.4\nanother_library>=2\n"),
+        ),
         Example("no feed", Outcome.NOT_AVAILABLE, {}, model=_MODEL),
     )
 
@@ -141,6 +149,7 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
             Measurement(name="without_exact_version", value=facts.unpinned, unit="packages"),
         ]
         stale = _stale(inputs, facts)
+        declare = "a current copy of the feed" if stale else "a lock file that pins every package"
         if facts.known:
             named = [
                 f"{name} {pinned} ({', '.join(ids[:3])})"
@@ -155,6 +164,9 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
             outcome, text = Outcome.NOT_AVAILABLE, stale
         elif not facts.packages:
             outcome, text = Outcome.NOT_AVAILABLE, "The lock file pins no package exactly."
+        elif facts.unpinned:
+            outcome = Outcome.NOT_AVAILABLE
+            text = "Packages without an exact version cannot be held against the feed."
         else:
             outcome = Outcome.PASS
             text = f"None of {facts.packages} pinned packages is in the feed as affected."
@@ -165,7 +177,7 @@ class DependenciesFreeOfKnownVulnerabilities(Check):
             measurements=measured,
             column=version,
             scope=f"lock file of version {version}",
-            declare="a current copy of the feed" if outcome is Outcome.NOT_AVAILABLE else "",
+            declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
 
 
