@@ -144,6 +144,26 @@ def test_a_plan_has_one_item_per_open_finding_and_contradicted_field() -> None:
     assert len(_poam(source)["poam-items"]) == wanted > 3
 
 
+def test_what_was_open_and_could_not_be_tested_stays_on_the_plan() -> None:
+    source = demo().source("dossier", "campaign-propensity")
+    version = source.only
+    views = [dict(view) for view in version.assessment["findings"]]  # type: ignore[index]
+    before = len(_poam(source)["poam-items"])
+    gap = next(view for view in views if view["finding"]["outcome"] == "not_available")
+    gap |= {"state": "untested", "since": "2026-01-05"}
+    changed = type(version)(
+        version.document, 1, version.digest, version.night,
+        {**(version.assessment or {}), "findings": views}, version.assessment_digest,
+    )  # fmt: skip
+    plan = _poam(
+        type(source)("dossier", (changed,), source.words, source.templates, source.controls)
+    )
+    assert len(plan["poam-items"]) == before + 1
+    assert any(
+        "since the night of 2026-01-05" in item["description"] for item in plan["poam-items"]
+    )
+
+
 def test_no_plan_is_made_of_nothing() -> None:
     with pytest.raises(NachweisError, match="nothing is open"):
         _poam(bank().source("dossier", "deposit-propensity"))

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nachweis.domain.control import Control
-from nachweis.domain.finding import Outcome
+from nachweis.domain.finding import FindingState, Outcome
 from nachweis.pages.exports._model import SHOWS_NIGHT, Source, Version
 from nachweis.pages.render import harmless
 from nachweis.storage import layout
@@ -26,6 +26,7 @@ _MARKUP = re.compile(r"([\\`*\[\]<>#|])")
 _SPACE = re.compile(r"\s+")
 _LONGEST_VALUE = 1000
 _OPEN = frozenset({Outcome.FAIL.value, Outcome.ERROR.value})
+_UNTESTED = FindingState.UNTESTED.value
 _TESTED = _OPEN | {Outcome.PASS.value}
 _VALID_NIGHTS = 2
 """An observation is out of date after twice the interval of the nightly checks."""
@@ -102,8 +103,8 @@ class Assessed:
         return f"{finding['check']}:{subject['kind']}/{subject['id']}{column}"
 
     def is_open(self, view: Mapping[str, Any]) -> bool:
-        """Whether somebody has to look at a finding."""
-        return view["finding"]["outcome"] in _OPEN
+        """Whether somebody has to look at a finding; only a test takes one off the plan."""
+        return view["finding"]["outcome"] in _OPEN or view.get("state") == _UNTESTED
 
     # ------------------------------------------------------------------------------ parts
 
@@ -212,7 +213,7 @@ class Assessed:
                 "uuid": self._uid("risk", self.key(view)),
                 "title": line(self.key(view)),
                 "description": markup(view["finding"].get("explanation") or "Deviation"),
-                "statement": markup(view["finding"].get("remediation") or "To be looked at."),
+                "statement": markup(_statement(view)),
                 "props": [prop("severity", view["finding"]["severity"])],
                 "status": "deviation-approved" if view.get("waiver") else "open",
                 "related-observations": [
@@ -312,3 +313,10 @@ def _measured(measurement: Mapping[str, Any], group: str) -> list[Node]:
     if interval:
         found.append(prop("interval", f"{interval[0]} to {interval[1]}", group=group))
     return found
+
+
+def _statement(view: Mapping[str, Any]) -> str:
+    """What to do about an open finding, or since when one is open that could not be tested."""
+    if view.get("state") == _UNTESTED:
+        return f"Open since the night of {view.get('since')}; it could not be tested in this night."
+    return str(view["finding"].get("remediation") or "To be looked at.")
