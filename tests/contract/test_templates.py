@@ -26,8 +26,12 @@ from nachweis.domain.manifest import Activity, Column, DataSet, Model, Origin, V
 from nachweis.domain.manifest.common import LANGUAGES
 from nachweis.domain.manifest.organisation import Client, JointController
 from nachweis.pages.catalogue import render_checks_markdown
-from nachweis.pages.check_messages import check_messages
-from nachweis.pages.messages import PACKAGE, all_messages, template_catalogue, update
+from nachweis.pages.messages import (
+    all_messages,
+    finding_messages,
+    template_catalogue,
+    update,
+)
 from nachweis.settings import PACKAGE_ROOT
 from tests.wording import FORBIDDEN, forbidden_words, official_labels
 
@@ -63,7 +67,7 @@ def test_no_message_is_untranslated_fuzzy_or_unused(language: str) -> None:
 def test_what_findings_are_made_of_is_translated(language: str) -> None:
     catalogue = _catalogue(language, "checks")
     known = {message.id: message.string for message in catalogue if message.id}
-    assert set(known) == set(check_messages(PACKAGE))
+    assert set(known) == set(finding_messages(registry.checks()))
     assert [english for english, said in known.items() if not said] == []
     assert list(catalogue.obsolete) == []
     for english, said in known.items():

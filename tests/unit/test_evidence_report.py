@@ -148,7 +148,7 @@ def test_drift_is_followed_from_night_to_night() -> None:
     assert table["head"][2:] == ["18 Nov 2026", "19 Nov 2026", "20 Nov 2026"]
     (row,) = table["rows"]
     assert [flat(cell) for cell in row[2:]] == ["0.07", "0.2 !", "0.05"]
-    assert flat(row[0]) == "distance (wasserstein) [age]"
+    assert flat(row[0]) == "Distance from the reference (wasserstein) [age]"
     once = source(finding(drift, column="age"), past=past[:1])
     assert "two signed nights" in said(block(once, "drift"))
 

@@ -65,6 +65,21 @@ def all_messages(templates: Path, checks: Mapping[str, type[Check]]) -> dict[Mes
     return found
 
 
+def finding_messages(checks: Mapping[str, type[Check]]) -> dict[Message, set[str]]:
+    """What findings are made of, and what checks advise.
+
+    Args:
+        checks: Checks by id.
+
+    Returns:
+        Message to the places that say it.
+    """
+    found: dict[Message, set[str]] = dict(check_messages(PACKAGE).items())
+    for check in checks.values():
+        found.setdefault(check.remediation, set()).add(f"checks/{check.family}/{check.id}.py")
+    return found
+
+
 def template_catalogue(messages: Mapping[Message, set[str]]) -> Catalog:
     """A catalogue without translations, in stable order.
 
@@ -91,8 +106,8 @@ def update(templates: Path, checks: Mapping[str, type[Check]]) -> None:
     """
     _update(templates, "messages", all_messages(templates, checks), LANGUAGES)
     # Findings are written in English: it needs no catalogue of them.
-    spoken: dict[Message, set[str]] = dict(check_messages(PACKAGE).items())
-    _update(templates, "checks", spoken, [one for one in LANGUAGES if one != "en"])
+    others = [language for language in LANGUAGES if language != "en"]
+    _update(templates, "checks", finding_messages(checks), others)
 
 
 def _update(

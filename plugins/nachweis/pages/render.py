@@ -192,6 +192,7 @@ def environment(templates: Path, words: Words) -> Environment:
         "label": words.label,
         "message": words.message,
         "explained": words.explained,
+        "named": words.named,
         "text": words.text,
         "text_language": words.text_language,
         "day": words.date,

@@ -94,10 +94,11 @@ class Cells:
     def name(self, measurement: Measurement, column: str | None = None) -> Part:
         """Name, unit and group of a measurement."""
         groups = [item for item in (column, measurement.group) if item]
-        shown = measurement.name.replace("_", " ")
+        shown, foreign = self.words.named(measurement.name, "measure")
         if measurement.unit not in _PLAIN_UNITS:
-            shown = f"{shown} ({measurement.unit})"
-        return self.detail(f"{shown} [{', '.join(groups)}]" if groups else shown)
+            shown = f"{shown} ({self.words.named(measurement.unit, 'unit').text})"
+        said = text(f"{shown} [{', '.join(groups)}]" if groups else shown)
+        return {**said, **({"lang": "en"} if foreign else {})}
 
     def number(self, value: object) -> str:
         """A number as people compare it."""

@@ -138,6 +138,13 @@ class Words:
         said = known.said(text) if known is not None and text else text
         return Said(text if said is None else said, said is None)
 
+    def named(self, name: str, kind: str) -> Said:
+        """A measurement or unit by its label; without one as the check calls it, in English."""
+        found = self.labels.get(f"{kind}.{name.lower().replace(' ', '_')}", {}).get(self.language)
+        if found is None:
+            return Said(name.replace("_", " "), self.language != "en")
+        return Said(found, False)
+
     def value(self, raw: object, key: str) -> str:
         """An allowed value in words, known by the field it stands in; other text stays."""
         found = self.labels.get(f"value.{key}.{raw}", {}).get(self.language)
