@@ -149,7 +149,8 @@ def _data_sets() -> dict[str, tuple[str, dict[str, list[Any]], dict[str, Any]]]:
                 | {
                     name: name
                     for name in ("withdrawn_at", "expires_at", "born_on", "guardian", "sale_at")
-                },
+                }
+                | {"objection_notice": "objection_notice"},
             },
         ),
         "objections": (
@@ -265,7 +266,7 @@ def _register() -> dict[str, list[Any]]:
         "customer": [f"c{i}" for i, _, _ in rows],
         "purpose": ["advertising"] * len(rows),
         "phase": [phase for _, phase, _ in rows],
-        "basis": ["consent" if i % 2 else "soft_opt_in" for i, _, _ in rows],
+        "basis": ["soft_opt_in" if i % 4 == 1 else "consent" for i, _, _ in rows],
         "channel": [channel for _, _, channel in rows],
         "country": ["DE" if i % 3 else "DK" for i, _, _ in rows],
         "given_at": [given] * len(rows),
@@ -274,6 +275,7 @@ def _register() -> dict[str, list[Any]]:
         "born_on": [dt.date(1960 + i % 50, 5, 5) for i, _, _ in rows],
         "guardian": [False] * len(rows),
         "sale_at": [given] * len(rows),
+        "objection_notice": ["notice-3"] * len(rows),
     }
 
 
