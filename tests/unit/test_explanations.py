@@ -22,6 +22,7 @@ GERMAN = {
     "Nothing was looked at.": "Nichts wurde untersucht.",
     "{1} of {2} rows are late": "{1} von {2} Zeilen sind verspätet",
     "too few rows": "zu wenige Zeilen",
+    "Version {1} of {2} is late.": "Version {1} von {2} ist verspätet.",
     "within {1}.": "innerhalb von {1}.",
     "{1} and {2}": "{1} und {2}",
 }
@@ -43,6 +44,10 @@ def said(text: str) -> str | None:
         ("1,234 of 5,000 rows are late", "1.234 von 5.000 Zeilen sind verspätet"),
         ("1-9 of 5,000 rows are late", "1-9 von 5.000 Zeilen sind verspätet"),
         ("within P6M.", "innerhalb von 6 Monate."),
+        ("within 0.5%.", "innerhalb von 0,5\u00a0%."),
+        # Names stay, even where they look like numbers.
+        ("Version 1.2 of 1,500 is late.", "Version 1.2 von 1.500 ist verspätet."),
+        ("Beyond the limit: 1.5, 2.5.", "Über der Grenze: 1.5, 2.5."),
         (
             "No verdict: too few rows. Nothing was looked at.",
             "Kein Ergebnis: zu wenige Zeilen. Nichts wurde untersucht.",
@@ -60,6 +65,8 @@ def test_what_is_known_is_said_with_its_numbers_and_names(english: str, german: 
         "Somebody's own check found something else.",
         "No verdict: the moon was in the wrong house.",  # half a translation is none
         "Nothing was looked at. Somebody wrote more about it.",
+        " and ".join(["some more words here"] * 500),
+        "Beyond the limit: " + "too few rows " * 400,
     ],
 )
 def test_what_is_not_known_stays_whole(english: str) -> None:

@@ -25,12 +25,30 @@ _JOINTS = (
 """What sentences, parts of a sentence and items of a list are told apart by, and joined with."""
 
 
+_LONGEST = 4_000
+_DEEPEST = 6
+"""Longer texts, and sentences within sentences beyond this, are left as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something is filled in.
+
+    Attributes:
+        number: Its number in the message.
+        measured: Whether a number there is one that was measured: versions and lists hold names.
+    """
+
+    number: str
+    measured: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     """A message with places that are filled in."""
 
     matches: tuple[re.Pattern[str], ...]
-    places: tuple[str, ...]
+    places: tuple[_Place, ...]
     said: str
 
 
@@ -64,53 +82,62 @@ class Explanations:
         Returns:
             The same in this language; None where a part of it is not known.
         """
-        return self._cached(text.strip(" ;,"))
+        return self._cached(text.strip(" ;,"), 0)
 
-    def _recognised(self, text: str) -> str | None:
+    def _recognised(self, text: str, depth: int) -> str | None:
         if not text or text in self._whole:
             return self._whole.get(text, "")
+        if depth > _DEEPEST or len(text) > _LONGEST:
+            return None
         for pattern in self._patterns:
             for matches in pattern.matches:
                 found = matches.fullmatch(text)
-                filled = self._filled(pattern, found.groups()) if found else None
+                filled = self._filled(pattern, found.groups(), depth) if found else None
                 if filled is not None:
                     return filled
-        return self._sentences(text)
+        return self._sentences(text, depth)
 
-    def _filled(self, pattern: _Pattern, values: Iterable[str]) -> str | None:
+    def _filled(self, pattern: _Pattern, values: Iterable[str], depth: int) -> str | None:
         parts: dict[str, str] = {}
         for place, value in zip(pattern.places, values, strict=True):
-            said = self._value(value.strip(" "))
+            said = self._value(value.strip(" "), depth, measured=place.measured)
             if said is None:
                 return None
             # A further sentence is filled in with the blank before it.
-            parts[place] = " " * value.startswith(" ") + said + " " * value.endswith(" ")
+            parts[place.number] = " " * value.startswith(" ") + said + " " * value.endswith(" ")
         return _PLACE.sub(lambda match: parts[match.group(1)], pattern.said)
 
-    def _value(self, value: str) -> str | None:
+    def _value(self, value: str, depth: int, *, measured: bool) -> str | None:
         """What was filled in: itself said, a list of such, a number, or a name as it is."""
-        said = self.said(value) if " " in value.strip() else self._whole.get(value)
+        said = self._part(value, depth) if " " in value else self._whole.get(value)
         if said is not None:
             return said
         for separator in _SEPARATORS:
             if separator in value:
-                items = [self._value(item) for item in value.split(separator)]
+                items = [
+                    self._value(item, depth, measured=False) for item in value.split(separator)
+                ]
                 if all(item is not None for item in items):
                     return separator.join(item for item in items if item is not None)
                 return None
         if _NUMBER.fullmatch(value):
+            if not measured:
+                return value
             return value.translate(_SEPARATORS_OF_NUMBERS).replace("%", "\u00a0%")
         return None if _ENGLISH.search(value) else self._period(value)
 
-    def _sentences(self, text: str) -> str | None:
+    def _sentences(self, text: str, depth: int) -> str | None:
         """Several sentences or parts of one, each said by itself."""
         for between, joint in _JOINTS:
             parts = between.split(text)
             if len(parts) > 1:
-                said = [self.said(part) for part in parts]
+                said = [self._part(part, depth) for part in parts]
                 if all(part is not None for part in said):
                     return joint.join(part for part in said if part)
         return None
+
+    def _part(self, text: str, depth: int) -> str | None:
+        return self._cached(text.strip(" ;,"), depth + 1)
 
 
 _SEPARATORS_OF_NUMBERS = str.maketrans(",.", ".,")
@@ -130,4 +157,8 @@ def _pattern(english: str, said: str) -> _Pattern:
         )
         for place in (("(.*?)", "(.*)") if len(pieces) > 3 else ("(.*)",))
     )
-    return _Pattern(matches, tuple(pieces[1::2]), said)
+    places = tuple(
+        _Place(number, not before.endswith((": ", "ersion ")))
+        for before, number in zip(pieces[::2], pieces[1::2], strict=False)
+    )
+    return _Pattern(matches, places, said)
