@@ -42,7 +42,7 @@ class EscalationToHumanHonoured(Check):
         Art. 14 AI Act as good practice.
     Leaves out: Requests in other words. How long people wait in minutes, and whether the person
         could help. Requests within ``settle`` minutes before midnight, whose answer may lie in the
-        next night.
+        next night. Turns of speakers that nobody declared (see ai_disclosed_in_first_turn).
     """
 
     severity = Severity.MEDIUM

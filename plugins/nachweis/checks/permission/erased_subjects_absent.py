@@ -93,8 +93,9 @@ class ErasedSubjectsAbsent(Check):
     Leaves out: Copies that are not declared as data sets, backups, and what a trained model still
         holds. Log rows from before the erasure; their retention rule limits them. Registers of
         permissions, objections, suppressions and requests keep a key on purpose, to prove and to
-        honour wishes. Not found in the systems searched does not prove that nothing is left
-        elsewhere.
+        honour wishes. Keys written in another way than in the ledger (case, padding, leading
+        zeros) are other keys. Not found in the systems searched does not prove that nothing is
+        left elsewhere.
     """
 
     severity = Severity.CRITICAL

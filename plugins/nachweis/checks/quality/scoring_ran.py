@@ -65,8 +65,8 @@ class ScoringRan(Check):
         compared in a night in which a version was switched on or off. Undefined (not available)
         where the log cannot be read; a log that was not delivered is a failure. Source: this
         project; Wilson (1927) for the interval.
-    Leaves out: Values that no manifest declares (see inventory_complete). Whether everybody who
-        should have been scored was.
+    Leaves out: Values that no manifest declares, and rows that name no version (see
+        inventory_complete). Whether everybody who should have been scored was.
     """
 
     severity = Severity.HIGH
