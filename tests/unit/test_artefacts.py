@@ -26,6 +26,7 @@ from nachweis.engines.artefact_allowlist import _ALLOWED_NAMES
 from nachweis.engines.artefacts import FileReader, inspect_artefact
 from nachweis.engines.dependencies import audit, is_affected, read_lock
 from nachweis.engines.models import scored_sample
+from nachweis.settings import PACKAGE_ROOT
 
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -269,6 +270,58 @@ def test_lock_files_are_read() -> None:
         read_lock(b"", "requirements.lock")
     with pytest.raises(DataError, match="includes other files"):
         read_lock(b"a==1.0\n-r base.txt\n", "requirements.lock")
+    with pytest.raises(DataError, match="names no package"):
+        read_lock(b'{"default": {"a": {"version": "==1.0"}}}', "Pipfile.lock")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e git+https://example.org/x@main#egg=b", "-e.", "--editable ./b", "--editable=./b",
+        "https://example.org/b-1.0-py3-none-any.whl", "git+https://example.org/b", "./b.whl",
+        "../b", "b @ https://example.org/b-1.0.zip", "b==1.*", "b===1.*", "b==1.0,!=1.1", "b~=1.0",
+        "b", "b[x]", "  b>=2", "b (==1.0)", "b==${B}", "b>=\\\n1.0", "b>=1  # ==1.0",
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_exact_pin_is_counted(line: str) -> None:
+    for text in (f"a==1.0\n{line}\n", f"{line}\na==1.0"):
+        assert read_lock(text.encode(), "requirements.lock") == ({("a", "1.0")}, 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "  # b", "#b \\", "--hash=sha256:00", "-i https://example.org/simple", "--no-binary b",
+     "--extra-index-url=https://example.org", "--require-hashes", "-c limits.txt", "-f ./wheels"],
+)  # fmt: skip
+def test_options_and_comments_install_nothing(line: str) -> None:
+    assert read_lock(f"{line}\na==1.0\n".encode(), "requirements.lock") == ({("a", "1.0")}, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["a == 1.0", "A[x,y]==1.0;python_version>'3'", "a===1.0", "\ufeffa==1.0  # note",
+     "a==1.0 --hash=sha256:00", "a==1.0 \\\n  --hash=sha256:00 \\\n  # via b\n", "a==\\\n1.0"],
+)  # fmt: skip
+def test_exact_pins_are_read_however_they_are_written(line: str) -> None:
+    assert read_lock(line.encode(), "requirements.lock") == ({("a", "1.0")}, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-r other.txt", "-rother.txt", "  -r other.txt", "--requirement=other.txt",
+     "--requirement other.txt", "--requirem other.txt", "-r \\\nother.txt"],
+)  # fmt: skip
+def test_lock_files_that_include_others_are_refused(line: str) -> None:
+    with pytest.raises(DataError, match="includes other files"):
+        read_lock(f"a==1.0\n{line}\n".encode(), "requirements.lock")
+
+
+@pytest.mark.parametrize(
+    "lock", sorted(PACKAGE_ROOT.glob("requirements*.lock")), ids=lambda lock: lock.name
+)
+def test_the_projects_own_locks_pin_everything(lock: Path) -> None:
+    pins, unpinned = read_lock(lock.read_bytes(), lock.name)
+    assert (len(pins) > 100, unpinned) == (True, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,12 @@ from nachweis.engines.artefacts import FileReader
 
 _ECOSYSTEM = "PyPI"
 _PIN = re.compile(
-    r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;\\#,]+)\s*(?:[;\\#]|$)"
+    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*===?\s*([A-Za-z0-9.!+_-]+)\s*(?:;|\s--|$)"
 )
-_REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*([<>~!=@;,]|$)")
+_INCLUDES = re.compile(r"-r|--requirem")
+_EDITABLE = re.compile(r"-e|--ed")
+"""Options as pip reads them: a value may follow at once, and long names may be shortened."""
+_COMMENT = re.compile(r"(^|\s)#.*$")
 
 
 def audit(files: FileReader, lock: str, feed: str) -> LockAuditFacts:
@@ -67,34 +70,48 @@ def read_lock(content: bytes, where: str) -> tuple[set[tuple[str, str]], int]:
         where: Its name, for errors.
 
     Returns:
-        Normalised name and version of each pin, and how many entries have no exact version.
+        Normalised name and version of each pin, and how many entries have no exact version: ranges,
+        wildcards, addresses, paths and editable installs too.
 
     Raises:
         DataError: If it is no text, holds no package, or includes other files.
     """
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError("the lock file is no text", where=where) from error
     if where.endswith((".lock", ".toml")) and "[[package" in text:
         return _toml(text, where)
-    if re.search(r"^\s*(-r|--requirement)\b", text, re.MULTILINE):
-        raise DataError(
-            "the lock file includes other files, which are not read",
-            where=where,
-            remedy="declare one that holds every package",
-        )
     pins, unpinned = set(), 0
-    for line in text.splitlines():
-        if line.lstrip().startswith(("#", "-")) or not line.strip() or line[0].isspace():
-            continue
+    for line in () if text.lstrip().startswith("{") else _requirements(text):
+        if _INCLUDES.match(line):
+            raise DataError(
+                "the lock file includes other files, which are not read",
+                where=where,
+                remedy="declare one that holds every package",
+            )
         if pinned := _PIN.match(line):
             pins.add((normalised(pinned[1]), pinned[2]))
-        elif _REQUIREMENT.match(line):
+        elif _EDITABLE.match(line) or not line.startswith("-"):
             unpinned += 1
     if not pins and not unpinned:
         raise DataError("the lock file names no package", where=where)
     return pins, unpinned
+
+
+def _requirements(text: str) -> Iterator[str]:
+    """Lines of a requirements file as pip sees them: continued lines joined, comments left out."""
+    begun = ""
+    for line in text.splitlines():
+        comment = line.lstrip().startswith("#")
+        if line.endswith("\\") and not comment:
+            begun += line[:-1]
+            continue
+        if whole := _COMMENT.sub("", begun + " " * comment + line).strip():
+            yield whole
+        begun = ""
+    if whole := _COMMENT.sub("", begun).strip():
+        yield whole
 
 
 def _toml(text: str, where: str) -> tuple[set[tuple[str, str]], int]:
