@@ -32,6 +32,7 @@ bounded by its neighbours in time; rounding limits that to the width of its step
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -88,6 +89,7 @@ COMPARISON_UNITS = frozenset({"ratio", "difference"})
 QUALITY_UNITS = frozenset({"F1", "area under the ROC curve", "probability"})
 """Units whose values are fractions made of counts, which more decimals would tell."""
 
+_COMPARES = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _DAYS_PER_MONTH = 30.436875
 _LIMIT_WORDS = (
     "at least ",
@@ -302,6 +304,14 @@ def _sealed_finding(finding: Finding, companions: frozenset[str], hidden: Withhe
             if companions:
                 update["n"] = None  # the sum of sizes of which one is withheld
         measurements[i] = m.model_copy(update=update)
+    numbers += [
+        float(before.value)
+        for before, m in zip(finding.measurements, measurements, strict=True)
+        if before.unit in COMPARISON_UNITS
+        and m.value is None
+        and isinstance(before.value, (int, float))
+        and not isinstance(before.value, bool)
+    ]
     explanation = restated(
         without_numbers(finding.explanation, numbers),
         _changed(finding.measurements, measurements),
@@ -325,6 +335,16 @@ def _changed(exact: Sequence[Measurement], shown: Sequence[Measurement]) -> Mapp
         and isinstance(before.value, float)
         and isinstance(after.value, float)
     }
+
+
+def _limit(m: Measurement) -> Callable[[float], bool] | None:
+    """Whether a number is as the measurement's limit demands; None where no number limits it."""
+    limit = m.threshold
+    compares = _COMPARES.get(limit.operator) if limit is not None else None
+    if limit is None or compares is None or not isinstance(limit.value, (int, float)):
+        return None
+    bound = float(limit.value)
+    return lambda value: bool(compares(value, bound))
 
 
 def _limits(finding: Finding) -> Callable[[str], bool]:
@@ -362,7 +382,7 @@ def _sealed(m: Measurement, companions: frozenset[str]) -> Measurement:
         update["value"] = coarse_probability(float(m.value))
     elif m.unit in COMPARISON_UNITS:
         few = m.n is not None and 0 < m.n < SMALLEST_COUNT
-        update["value"] = None if few else coarse_comparison(float(m.value), m.n)
+        update["value"] = None if few else coarse_comparison(float(m.value), m.n, _limit(m))
         reason = f"fewer than {SMALLEST_COUNT} rows" if few else ""
     elif m.unit in QUALITY_UNITS:
         update["value"] = round(float(m.value), RATE_DECIMALS) + 0.0

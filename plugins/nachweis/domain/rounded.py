@@ -104,20 +104,33 @@ def widened(interval: Interval, n: int, moved: float = 0.0) -> Interval:
     return _decimals((math.floor(low) * step, math.ceil(high) * step))
 
 
-def coarse_comparison(value: float, n: int | None) -> float:
+def coarse_comparison(
+    value: float, n: int | None, holds: Callable[[float], bool] | None = None
+) -> float:
     """A difference or ratio in steps of a few people, as :func:`widened` has them.
 
     Args:
         value: The exact comparison.
         n: Number of rows that were compared, exact or published; None if it is unknown.
+        holds: Whether a number is as its limit demands; None without a limit.
 
     Returns:
-        The nearest whole step; two comparisons of the same groups do not tell their counts then.
+        The nearest whole step on the same side of the limit; two comparisons of the same groups do
+        not tell their counts then, and none contradicts its verdict.
     """
     if n is not None and rounded(n) >= LARGE:
         return round(value, RATE_DECIMALS) + 0.0
     step = _step(n)
-    return round(round(value / step) * step, RATE_DECIMALS) + 0.0
+    nearest = round(value / step)
+    found = _at(nearest, step)
+    if holds is None or holds(found) == holds(value):
+        return found
+    beside = _at(nearest + (1 if value > found else -1), step)
+    return beside if holds(beside) == holds(value) else found
+
+
+def _at(number: int, step: float) -> float:
+    return round(number * step, RATE_DECIMALS) + 0.0
 
 
 def compared_anew(

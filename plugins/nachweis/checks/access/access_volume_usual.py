@@ -227,6 +227,7 @@ def _measurements(inputs: Inputs, one: _Series, band: Band) -> list[Measurement]
                 operator="<=",
                 source=inputs.params["min_factor"].source,
             ),
+            n=round(band.median),
             recipe=recipe,
         ),
     ]

@@ -8,6 +8,7 @@ from nachweis.checks.fairness._verdicts import SMALL_GROUPS, publishable_label
 from nachweis.domain.check import Inputs
 from nachweis.domain.disclosure import SMALLEST_COUNT
 from nachweis.domain.finding import Measurement
+from nachweis.domain.rounded import coarse_comparison
 from nachweis.engines.fairness_calibration import BINS, Gap, GroupCalibration
 
 
@@ -45,7 +46,7 @@ def measurements(
         large = one in judged
         yield Measurement(
             name="calibration_gap",
-            value=one.gap if large else None,
+            value=_shown(one.gap, one.n, sized=sized) if large else None,
             unit="difference",
             n=one.n if sized else None,
             interval=one.gap_interval if large and sized else None,
@@ -58,7 +59,7 @@ def measurements(
             continue
         yield Measurement(
             name="expected_calibration_error",
-            value=one.error,
+            value=_shown(one.error, one.n, sized=sized),
             unit="difference",
             n=one.n if sized else None,
             group=name,
@@ -70,7 +71,7 @@ def measurements(
             place = "" if gap.bin is None else f"; scores up to {(gap.bin + 1) / BINS:g}"
             yield Measurement(
                 name=label,
-                value=abs(gap.value),
+                value=_shown(abs(gap.value), gap.n, sized=sized),
                 unit="difference",
                 threshold=limit,
                 n=gap.n if sized else None,
@@ -89,6 +90,11 @@ def measurements(
             group=prefix + SMALL_GROUPS,
             reason="too small to compare",
         )
+
+
+def _shown(value: float | None, n: int, *, sized: bool) -> float | None:
+    """A number; in steps of a few people where the size that says so is left out."""
+    return value if sized or value is None else coarse_comparison(value, n)
 
 
 def _limits(gap: Gap) -> tuple[float, float]:

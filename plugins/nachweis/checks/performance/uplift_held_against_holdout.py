@@ -219,6 +219,7 @@ class UpliftHeldAgainstHoldout(Check):
                     name="uplift_predicted",
                     value=predicted,
                     unit="difference",
+                    n=found.n,
                     recipe="mean score of the treated rows that were compared",
                     reason="" if predicted is not None else "no scores",
                 ),
@@ -280,6 +281,7 @@ def _shortfall(inputs: Inputs, found: Metric, predicted: float | None) -> Measur
         value=(predicted or 0.0) - (found.value or 0.0) if known else None,
         unit="difference",
         threshold=inputs.threshold("max_shortfall", "<="),
+        n=found.n,
         recipe="predicted minus measured",
         reason="" if known else "no scores",
     )

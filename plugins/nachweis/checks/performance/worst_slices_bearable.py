@@ -23,6 +23,7 @@ from nachweis.domain.check import Check, Example, Inputs, Lifecycle, Needs, Para
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import ColumnType, DataSet, FieldRole, ModelKind
 from nachweis.domain.observation import CountTable, Observations, Request
+from nachweis.domain.rounded import coarse_comparison
 from nachweis.engines.performance_keys import SEPARATOR, slice_key
 from nachweis.engines.performance_slices import SliceGap, slice_gaps
 
@@ -266,7 +267,8 @@ def _whole(gaps: list[SliceGap], gap: SliceGap) -> bool:
 def _gap(inputs: Inputs, columns: list[Sliced], gap: SliceGap, *, sized: bool) -> Measurement:
     return Measurement(
         name="right_predictions_gap",
-        value=gap.gap,
+        # Without its size, sealing could not tell how coarse the number has to be.
+        value=gap.gap if sized else coarse_comparison(gap.gap, gap.n),
         unit="difference",
         threshold=inputs.threshold("max_gap", ">=").model_copy(
             update={"value": -float(inputs.param("max_gap"))}

@@ -120,7 +120,11 @@ class MembershipInferenceBounded(Check):
         ]
         numbers += [
             Measurement(
-                name="attack_advantage", value=one.advantage, unit="difference", group=one.name
+                name="attack_advantage",
+                value=one.advantage,
+                unit="difference",
+                n=n,
+                group=one.name,
             )
             for one in found
         ]
