@@ -107,11 +107,18 @@ def _measured_at(results: Results) -> list[str]:
     """Which code was measured; parts of a page may be of several runs."""
     names = {"planted": "planted defects", "clean": "clean nights"}
     told = [
-        f"{names[part]} at commit {', '.join(f'`{commit}`' for commit in commits)}"
+        f"{names[part]} at {_commits(commits)}"
         for part, commits in results.commits.items()
         if commits
     ]
     return [_text(f"Measured: {'; '.join(told)}.")] if told else []
+
+
+def _commits(found: list[str]) -> str:
+    """Names of commits; ``earlier`` stands for runs from before they were kept."""
+    known = [f"`{commit}`" for commit in found if commit != "earlier"]
+    words = f"commit{'s' if len(known) > 1 else ''} {', '.join(known)}"
+    return f"{words}, their first seeds at earlier ones" if "earlier" in found else words
 
 
 def _promises(results: Results) -> str:
