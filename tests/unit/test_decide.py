@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from nachweis.pipeline.decide import (
     locate,
     view,
 )
+from nachweis.pipeline.views import earlier_of, views_of
 
 NIGHT = Night.parse("2026-03-02")
 SUBJECT = "data_set/log"
@@ -221,6 +223,139 @@ def test_what_was_open_before_an_untested_night_is_open_since_then_and_stays_ack
     assert seen(
         Outcome.FAIL, earlier=earlier.since[one.key], decisions=said, of=world()
     ) == ("fail", "acknowledged", "2026-02-20")  # fmt: skip
+
+
+AGE = f"{finding(Outcome.FAIL).key}:age"
+OTHER = f"{finding(Outcome.FAIL).key}:other"
+
+
+class Past:
+    """Signed nights by date, each with its findings and blind checks, as an archive gives them."""
+
+    def __init__(self, **nights: Any) -> None:
+        self.nights = {f"2026-02-{name[1:]}": told for name, told in nights.items()}
+        self.attempts = [SimpleNamespace(night=night) for night in self.nights]
+
+    def current(self, night: str) -> Any:
+        return next(item for item in self.attempts if item.night == night)
+
+    def statement(self, attempt: Any) -> Any:
+        blind = ("retention_kept",) if BLIND in self.nights[attempt.night] else ()
+        evidence = {SUBJECT: attempt.night}
+        return SimpleNamespace(
+            assessments={}, evidence=evidence, blind=blind, timezone="Europe/Berlin"
+        )
+
+    def evidence(self, night: str) -> Any:
+        told = [one for one in self.nights[night] if one is not BLIND]
+        return SimpleNamespace(findings=[on(*one) for one in told])
+
+    def decisions(self) -> list[Decision]:
+        return [Decision(AGE, "acknowledged", "2026-02-01")]
+
+    def after(self, night: str) -> Earlier:
+        return earlier_of(self, self.current(night), world())  # type: ignore[arg-type]
+
+    def told(self, night: str) -> dict[str, tuple[str, str | None]]:
+        views = views_of(self, self.current(night), world())  # type: ignore[arg-type]
+        return {item.finding.key: (item.state, item.since) for item in views}
+
+
+BLIND = "blind"
+
+
+def on(outcome: Outcome, column: str | None = None) -> Finding:
+    return finding(outcome).model_copy(update={"column": column})
+
+
+def after(*nights: list[Finding], before: Earlier) -> list[tuple[str, str, str | None]]:
+    """States of the last night's findings, where each follows from what the one before left."""
+    for number, findings in enumerate(nights, 2):
+        night = Night.parse(f"2026-02-{number:02}")
+        views = [
+            view(
+                one,
+                Tonight(
+                    world=world(),
+                    night=night,
+                    findings={},
+                    earlier=before,
+                    decisions=[Decision(AGE, "acknowledged", "2026-02-01")],
+                ),
+            )
+            for one in locate(findings, "0" * 64)
+        ]
+        before = Earlier.of(views, str(night), before)
+    return [(item.finding.key, item.state, item.since) for item in views]
+
+
+FAIL, PASS, NONE = Outcome.FAIL, Outcome.PASS, Outcome.NOT_AVAILABLE
+WITHOUT_A_TEST = [NONE, Outcome.NOT_APPLICABLE, Outcome.ERROR]
+
+
+@pytest.mark.parametrize("untested", WITHOUT_A_TEST)
+@pytest.mark.parametrize("nights", [1, 3])
+def test_columns_come_out_of_untested_nights_as_they_went_in(
+    untested: Outcome, nights: int
+) -> None:
+    open_before, night = Earlier({AGE: "2026-02-01"}), [on(untested)]
+    gap = [night] * nights
+    assert after(*gap, [on(FAIL, "age"), on(FAIL, "other")], before=open_before) == [
+        (AGE, "acknowledged", "2026-02-01"),
+        (OTHER, "new", f"2026-02-{nights + 2:02}"),
+    ]
+    assert after(*gap, [on(PASS, "age"), on(PASS, "other")], before=open_before) == [
+        (AGE, "resolved", None),
+        (OTHER, "", None),
+    ]
+
+
+def test_a_column_that_was_tested_is_not_left_open_by_what_was_said_of_the_others() -> None:
+    both = Earlier({AGE: "2026-02-01", OTHER: "2026-02-01"})
+    nights = [[on(NONE), on(PASS, "age")], [on(FAIL, "age"), on(FAIL, "other")]]
+    assert after(*nights, before=both) == [
+        (AGE, "new", "2026-02-03"),
+        (OTHER, "new", "2026-02-01"),
+    ]
+
+
+@pytest.mark.parametrize("untested", WITHOUT_A_TEST)
+@pytest.mark.parametrize("nights", [1, 3])
+def test_open_columns_are_found_again_behind_signed_nights_that_name_none(
+    untested: Outcome, nights: int
+) -> None:
+    gap = {f"n{day:02}": [(untested,)] for day in range(3, 3 + nights)}
+    first = [(FAIL, "age"), (PASS, "other")]
+    past = Past(n01=first, n02=first, **gap, n10=[(FAIL, "age"), (PASS, "other")])
+    last = f"2026-02-{2 + nights:02}"
+    assert past.after(last).since.get(AGE) == "2026-02-01"
+    assert OTHER not in past.after(last).since
+    assert past.told("2026-02-10")[AGE] == ("acknowledged", "2026-02-01")
+    passed = Past(n01=first, **gap, n10=[(PASS, "age"), (PASS, "other")])
+    assert passed.told("2026-02-10") == {AGE: ("resolved", None), OTHER: ("", None)}
+
+
+def test_a_pass_ends_what_was_open_before_an_untested_night() -> None:
+    past = Past(n01=[(FAIL, "age")], n02=[(PASS, "age")], n03=[(NONE,)], n04=[(FAIL, "age")])
+    assert past.after("2026-02-03").since == {}
+    assert past.told("2026-02-04") == {AGE: ("new", "2026-02-04")}
+
+
+@pytest.mark.parametrize("column", [None, "age"])
+def test_blind_nights_in_a_row_leave_open_what_was_open(column: str | None) -> None:
+    blind = [BLIND, (PASS, column)]
+    past = Past(n01=[(FAIL, column)], n02=blind, n03=blind, n04=[(PASS, column)])
+    key = on(FAIL, column).key
+    assert past.told("2026-02-02")[key] == ("untested", "2026-02-01")
+    assert past.told("2026-02-03")[key] == ("untested", "2026-02-01")
+    assert past.told("2026-02-04")[key] == ("resolved", None)
+    assert past.after("2026-02-04").since == {}
+
+
+def test_what_is_set_aside_as_not_applicable_is_not_resolved() -> None:
+    shown = seen(Outcome.NOT_APPLICABLE, earlier="2026-02-28", of=world())
+    assert shown == ("not_applicable", "untested", "2026-02-28")
+    assert seen(Outcome.NOT_APPLICABLE, of=world()) == ("not_applicable", "", None)
 
 
 def test_a_decision_about_an_earlier_run_of_failures_does_not_hide_a_new_one() -> None:

@@ -52,7 +52,7 @@ from nachweis.pipeline.leaks import demand_clean, demand_clean_export, demand_cl
 from nachweis.pipeline.lint_history import commits_of
 from nachweis.pipeline.notices import published_notices
 from nachweis.pipeline.summary import NewVersion, NightSummary, OpenFinding, open_by_severity
-from nachweis.pipeline.views import views_of
+from nachweis.pipeline.views import earlier_of, views_of
 from nachweis.storage import layout
 from nachweis.storage.documents import write_document
 from nachweis.storage.places import places_of
@@ -106,8 +106,7 @@ class _Publication:
         """Open findings of the night before."""
         if self.previous is None:
             return Earlier({})
-        views = views_of(self.archive, self.previous, self.context.loaded.world)
-        return Earlier.of(views, self.previous.night)
+        return earlier_of(self.archive, self.previous, self.context.loaded.world)
 
     @cached_property
     def decisions(self) -> list[Decision]:

@@ -51,26 +51,43 @@ class Earlier:
     since: Mapping[str, str]
 
     @classmethod
-    def of(cls, views: Sequence[FindingView], night: str) -> Earlier:
+    def of(cls, views: Sequence[FindingView], night: str, before: Earlier | None = None) -> Earlier:
         """What a night leaves open.
+
+        A finding that stands in for columns does not name them: those that were open before are
+        open still, each since its own night.
 
         Args:
             views: Its findings with their states.
             night: The night.
+            before: What was open before it, at least of the findings that stand in for columns.
         """
-        return cls({one.finding.key: one.since or night for one in views if stays_open(one)})
+        since = {one.finding.key: one.since or night for one in views if stays_open(one)}
+        told = {one.finding.key for one in views}
+        for one in views:
+            if before is None or not stands_in(one):
+                continue
+            key = one.finding.key
+            columns = before.columns_of(one.finding)
+            if columns and not one.finding.is_open and key not in before.since:
+                del since[key]  # it was open as the columns only
+            since |= {column: first for column, first in columns.items() if column not in told}
+        return cls(since)
 
     def of_untested(self, finding: Finding) -> str | None:
         """Since when something is open that a finding without a verdict would have to test.
 
         A check that cannot look says so once, without the columns it would have looked at.
         """
-        nights = [
-            since
-            for key, since in self.since.items()
-            if key == finding.key or (not finding.column and key.startswith(f"{finding.key}:"))
-        ]
-        return min(nights, default=None)
+        own = [self.since[finding.key]] if finding.key in self.since else []
+        return min([*own, *self.columns_of(finding).values()], default=None)
+
+    def columns_of(self, finding: Finding) -> dict[str, str]:
+        """Open keys of the columns that a finding without a column may stand in for."""
+        if finding.column:
+            return {}
+        whole = f"{finding.key}:"
+        return {key: since for key, since in self.since.items() if key.startswith(whole)}
 
 
 @dataclass(frozen=True)
@@ -131,7 +148,8 @@ def view(located: Located, tonight: Tonight) -> FindingView:
     Returns:
         The view. A waived failure stays a failure and says so. What cannot be waived stays
         ``new`` or ``acknowledged``, whatever a waiver or a person says. What was open is resolved
-        only by a test; where none was possible, or the check is blind, it is ``untested``.
+        only by a test that passes; where none was possible or made, or the check is blind, it is
+        ``untested``.
     """
     finding, night = located.finding, tonight.night
     state, waiver, since = "", None, None
@@ -148,7 +166,7 @@ def view(located: Located, tonight: Tonight) -> FindingView:
                 state = "waived"
         elif state == "false_alarm":
             state = "acknowledged"
-    elif finding.outcome is Outcome.NOT_AVAILABLE or finding.check in tonight.blind:
+    elif finding.outcome is not Outcome.PASS or finding.check in tonight.blind:
         since = tonight.earlier.of_untested(finding)
         state = "untested" if since else ""
     elif finding.key in tonight.earlier.since:
@@ -161,6 +179,15 @@ def view(located: Located, tonight: Tonight) -> FindingView:
 def stays_open(item: FindingView) -> bool:
     """Whether a finding is open, or was when it was last tested."""
     return item.finding.is_open or item.state == "untested"
+
+
+def stands_in(item: FindingView) -> bool:
+    """Whether a finding without a column may stand in for columns that could not be tested.
+
+    A check that cannot look, or crashes, says so once for all columns.
+    """
+    untested = item.state == "untested" or item.finding.outcome is Outcome.ERROR
+    return not item.finding.column and untested
 
 
 def _waiver(finding: Finding, tonight: Tonight) -> str | None:
