@@ -334,12 +334,14 @@ class ArtefactFolder(Request):
     Attributes:
         folders: Folders or ``s3://`` prefixes; relative ones start where the source's data do.
         below: The same, with everything below them.
+        known: URIs of declared artefacts; a file that one of them names is told by it.
 
     Result: tuple of :class:`ArtefactFile`.
     """
 
     folders: tuple[str, ...]
     below: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

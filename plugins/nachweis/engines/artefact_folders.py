@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -67,6 +68,7 @@ def files_beside(
     lister: S3Lister | None,
     *,
     below: Iterable[str] = (),
+    known: Iterable[str] = (),
 ) -> tuple[ArtefactFile, ...]:
     """Stored models directly in folders of artefacts, and anywhere below others.
 
@@ -76,20 +78,23 @@ def files_beside(
         cache: Local folder for digests.
         lister: Lists objects in S3.
         below: Folders that are looked through with everything below them.
+        known: URIs of declared artefacts, in whatever form manifests write them.
 
     Returns:
-        URIs in the manifests' form with their digests, sorted, each once.
+        URIs with their digests, sorted, each file once: as ``known`` names it, else relative to
+        the base where it lies below that, however the folder was written.
 
     Raises:
         DataError: If a folder cannot be listed or holds too many files.
     """
     found: dict[str, ArtefactFile] = {}
-    deep = {folder.rstrip("/") for folder in below}
+    deep = {folder.rstrip("/") or folder for folder in below}
+    names = {_place(base / uri): same_name(uri) for uri in known if "://" not in uri}
     for folder in sorted(deep | set(folders)):
         files = (
             _remote(folder, lister, folder in deep)
             if is_remote(folder)
-            else _local(folder, base, cache, folder in deep)
+            else _local(folder, base, cache, folder in deep, names)
         )
         found |= {file.uri: file for file in files}
         if len(found) > _MOST_FILES:
@@ -100,15 +105,16 @@ def files_beside(
     return tuple(found[uri] for uri in sorted(found))
 
 
-def _local(folder: str, base: Path, cache: Path, deep: bool) -> list[ArtefactFile]:
+def _local(
+    folder: str, base: Path, cache: Path, deep: bool, names: Mapping[Path, str]
+) -> list[ArtefactFile]:
     place = base / folder
     try:
         listed = (path for each in _walk(place, deep) for path in each)
         paths = list(islice(listed, _MOST_FILES + 1))
         return [
             ArtefactFile(
-                (PurePosixPath(folder) / path.relative_to(place).as_posix()).as_posix(),
-                file_digest(path, cache),
+                names.get(_place(path)) or _name(_place(path), base), file_digest(path, cache)
             )
             for path in paths
         ]
@@ -118,6 +124,18 @@ def _local(folder: str, base: Path, cache: Path, deep: bool) -> list[ArtefactFil
             where=folder,
             remedy="check 'artefact.uri' in the model's manifest, and read access",
         ) from error
+
+
+def _place(path: Path) -> Path:
+    """Where a file lies, whatever way leads there; a link is a file of its own."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _name(place: Path, base: Path) -> str:
+    """A file's name from the base on, as a manifest would write it; absolute if it is elsewhere."""
+    root = Path(os.path.realpath(base))
+    inside = place.is_relative_to(root)
+    return (place.relative_to(root) if inside else place).as_posix()
 
 
 def _walk(place: Path, deep: bool) -> Iterator[list[Path]]:

@@ -430,7 +430,12 @@ class Tables:
         """
         base = self._bases.folder_of(self._data_set(request.source))
         return files_beside(
-            request.folders, base, self._cache, self._s3_lister, below=request.below
+            request.folders,
+            base,
+            self._cache,
+            self._s3_lister,
+            below=request.below,
+            known=request.known,
         )
 
     # ------------------------------------------------------------------------------ versions

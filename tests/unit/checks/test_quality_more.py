@@ -353,11 +353,18 @@ def stored(folder: Path, *names: str) -> None:
 
 
 def inventory(
-    folder: Path, model: str = "a", other: str = "models/b.skops", stores: Sequence[str] = ()
+    folder: Path,
+    model: str = "a",
+    other: str = "models/b.skops",
+    stores: Sequence[str] = (),
+    first: str = "models/a.skops",
+    **of_first: Any,
 ) -> Finding:
     kind = registry.check("inventory_complete")
     world = example_world(kind, Example("files", Outcome.PASS, log(v1=1)))
-    models = {"a": artefacts("a", "models/a.skops"), "b": artefacts("b", other)}
+    a = artefacts("a", first)
+    a = Model.model_validate(a.model_dump() | of_first)
+    models = {"a": a, "b": artefacts("b", other)}
     policy = world.policy.model_copy(update={"model_stores": list(stores)})
     world = world.model_copy(update={"models": models, "policy": policy})
     night, subject = Night.parse(MONDAY, "Europe/Berlin"), Subject(kind=kind.subject, id=model)
@@ -416,6 +423,65 @@ def test_a_store_of_models_is_looked_through_with_all_that_lies_below(tmp_path: 
     assert inventory(tmp_path, "b", declared, ["models"]).outcome is Outcome.PASS  # told once
     (tmp_path / "models" / "shadow" / "1" / "model.pt").unlink()
     assert inventory(tmp_path, other=declared, stores=["models"]).outcome is Outcome.PASS
+
+
+OUT_OF_USE: list[dict[str, Any]] = [
+    {"stage": "retired"},
+    {"checks": {"inventory_complete": {"not_applicable": {"reason": {"en": "Test"}}}}},
+    {"data": {}},
+]
+
+
+@pytest.mark.parametrize("of_first", OUT_OF_USE)
+def test_stores_and_shared_folders_are_not_left_to_a_model_that_nobody_looks_at(
+    tmp_path: Path, of_first: dict[str, Any]
+) -> None:
+    stored(tmp_path, "a.skops", "b.skops", "shadow/1/model.pt")
+    finding = inventory(tmp_path, "b", stores=["models"], **of_first)
+    assert finding.outcome is Outcome.FAIL
+    assert numbers(finding)["undeclared_artefacts"] == 1  # a's own artefact stays declared
+    (tmp_path / "models" / "shadow" / "1" / "model.pt").rename(tmp_path / "models" / "c.pt")
+    assert inventory(tmp_path, "b", **of_first).outcome is Outcome.FAIL
+    assert inventory(tmp_path, "b").outcome is Outcome.PASS  # told with a
+
+
+def test_a_store_that_cannot_be_listed_is_not_called_in_order(tmp_path: Path) -> None:
+    stored(tmp_path, "a.skops", "b.skops")
+    finding = inventory(tmp_path, stores=["modells"])
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    assert "Not looked at: modells" in finding.explanation
+    assert "model_stores" in finding.declare
+    assert "1 folders of artefacts" in finding.scope
+    assert "stores of models" not in finding.scope
+    stored(tmp_path, "shadow/model.pt")
+    found = inventory(tmp_path, stores=["modells", "models"])
+    assert found.outcome is Outcome.FAIL  # what another store holds is told all the same
+    assert "Not looked at: modells" in found.explanation
+    assert "1 stores of models" in found.scope
+
+
+def test_a_missing_folder_of_artefacts_does_not_hide_a_store(tmp_path: Path) -> None:
+    stored(tmp_path, "b.skops", "shadow/model.pt")
+    finding = inventory(tmp_path, first="gone/a.skops", stores=["models"])
+    assert finding.outcome is Outcome.FAIL
+    assert numbers(finding)["undeclared_artefacts"] == 1
+
+
+@pytest.mark.parametrize("artefact", ["models/a.skops", "./models/../models/a.skops", "{}/a.skops"])
+@pytest.mark.parametrize("store", ["models/", "{}", "models/../models", "link"])
+def test_an_artefact_is_known_however_its_folder_is_written(
+    tmp_path: Path, artefact: str, store: str
+) -> None:
+    stored(tmp_path, "a.skops", "b.skops")
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    place = tmp_path / "models"
+    first, stores = artefact.format(place), [store.format(place), "models"]
+    assert inventory(tmp_path, first=first, stores=stores).outcome is Outcome.PASS
+    stored(tmp_path, "shadow.pkl")
+    (place / "alias.pkl").symlink_to(place / "a.skops")  # a name that nobody declared
+    finding = inventory(tmp_path, first=first, stores=stores)
+    assert finding.outcome is Outcome.FAIL
+    assert numbers(finding)["undeclared_artefacts"] == 2  # each once
 
 
 def test_a_store_in_s3_is_listed_with_everything_below() -> None:

@@ -14,13 +14,14 @@ from nachweis.checks.quality._versions import (
 )
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind, Threshold
-from nachweis.domain.manifest import DataSetRole
+from nachweis.domain.manifest import DataSetRole, Stage
 from nachweis.domain.observation import ArtefactFile, ArtefactFolder, Observations, Request, Source
 from nachweis.engines.artefact_folders import folder_of, same_name
 from nachweis.engines.sources import is_remote
 
 _NIGHT = dt.datetime(2026, 3, 2, 5)
 _DIGESTS_SHOWN = 20
+_FOLDERS = "files"
 _NONE = Threshold(value=0, operator="==", source="manifests of all models")
 _VERSIONS = {"versions": [{"version": "1", "live_from": "2026-01-01T00:00:00+01:00"}]}
 
@@ -45,9 +46,10 @@ class InventoryComplete(Check):
         Stored models (files by their ending) that no manifest names as an artefact, directly in the
         folders of declared artefacts, and anywhere below the ``model_stores`` of policy.yaml; for
         these the digests are given. A folder that several models share, and the stores, are looked
-        at with the first of them, by id. Rows that name no version are counted and not judged.
-        Undefined (not available) where no row of the log names a version and no artefact lies in a
-        folder, and where neither can be read. Source: this project.
+        at with the first of them, by id, that has a log and is not retired. Rows that name no
+        version are counted and not judged. Undefined (not available) where no row of the log names
+        a version and no artefact lies in a folder, where neither can be read, and where nothing was
+        found but a store of models could not be read. Source: this project.
     Leaves out: Models that write no log and lie neither in a declared folder nor in a store,
         artefacts behind services. There is no subject for the whole organisation yet, so each model
         is told of its own log and folders.
@@ -85,9 +87,12 @@ class InventoryComplete(Check):
         request = versions_request(inputs)
         if request is not None:
             yield request
-        folders, stores = _own_folders(inputs), _stores(inputs)
-        if folders or stores:
-            yield ArtefactFolder("files", Source(log_of(inputs).id), folders, stores)
+        known = tuple(sorted(set(_artefacts(inputs))))
+        source = Source(log_of(inputs).id)
+        if folders := _own_folders(inputs):
+            yield ArtefactFolder(_FOLDERS, source, folders, known=known)
+        for number, store in enumerate(_stores(inputs), 1):
+            yield ArtefactFolder(f"store_{number}", source, (), (store,), known)
 
     def judge(self, inputs: Inputs, observations: Observations) -> Iterable[Finding]:
         """One finding about the model's log and folders."""
@@ -108,12 +113,16 @@ class InventoryComplete(Check):
             return
         words = " ".join(problems) or "Nothing was found that no manifest declares."
         unseen = f" Not looked at: {'; '.join(missing)}." if missing else ""
+        unread = store.unread_stores > 0 and not problems
         yield self.finding(
             inputs,
-            Outcome.FAIL if problems else Outcome.PASS,
+            Outcome.FAIL if problems else Outcome.NOT_AVAILABLE if unread else Outcome.PASS,
             words + unseen,
             measurements=measurements,
             scope="; ".join(looked_at),
+            declare="'model_stores' in policy.yaml: folders that are there and may be read"
+            if unread
+            else "",
         )
 
 
@@ -159,22 +168,27 @@ class _Versions:
 
 
 class _Files:
-    """Stored models beside declared artefacts."""
+    """Stored models in the folders of declared artefacts and in stores of models."""
 
     def __init__(self, inputs: Inputs, observations: Observations) -> None:
         self.problem = self.reason = self.looked_at = ""
         self.measurements: list[Measurement] = []
-        if "files" not in set(observations):
+        asked = [name for name in observations if name != REQUEST]
+        listed: dict[str, tuple[ArtefactFile, ...]] = {
+            name: found for name in asked if (found := observations.get(name)) is not None
+        }
+        missing = [(name, why) for name, why in observations.missing() if name in asked]
+        self.reason = "; ".join(dict.fromkeys(why for _, why in missing))
+        self.unread_stores = sum(name != _FOLDERS for name, _ in missing)
+        if not listed:
             return
-        files: tuple[ArtefactFile, ...] | None = observations.get("files")
-        if files is None:
-            self.reason = next(why for name, why in observations.missing() if name == "files")
-            return
+        files = {file.uri: file for found in listed.values() for file in found}
         named = {same_name(uri) for uri in _artefacts(inputs)}
-        unknown = [file for file in files if file.uri not in named]
-        self.looked_at = f"{len(_own_folders(inputs))} folders of artefacts"
-        if stores := _stores(inputs):
-            self.looked_at += f" and {len(stores)} stores of models with all that lies below"
+        unknown = [file for uri, file in sorted(files.items()) if uri not in named]
+        folders = len(_own_folders(inputs)) if _FOLDERS in listed else 0
+        self.looked_at = f"{folders} folders of artefacts"
+        if stores := len(listed) - (_FOLDERS in listed):
+            self.looked_at += f" and {stores} stores of models with all that lies below"
         if unknown:
             self.problem = "Stored models lie beside the artefacts that no manifest names."
         self.measurements = [
@@ -208,19 +222,27 @@ def _artefacts(inputs: Inputs, *models: str) -> list[str]:
     ]
 
 
+def _looking(inputs: Inputs) -> list[str]:
+    """Models with which this check looks at folders: in use, with a log, not set aside."""
+    return sorted(
+        key
+        for key, model in inputs.world.models.items()
+        if model.stage is not Stage.RETIRED
+        and (model.data.scoring_log or model.data.dialogues)
+        and not model.checks.get(InventoryComplete.id, {}).get("not_applicable")
+    )
+
+
 def _stores(inputs: Inputs) -> tuple[str, ...]:
     """Stores of models in policy.yaml; they are looked through with the first model that scores."""
-    models = inputs.world.models
-    first = min(
-        (key for key, one in models.items() if one.data.scoring_log or one.data.dialogues),
-        default=None,
-    )
-    return tuple(inputs.world.policy.model_stores) if first == inputs.subject.id else ()
+    first = next(iter(_looking(inputs)), None)
+    stores = dict.fromkeys(inputs.world.policy.model_stores)
+    return tuple(stores) if first == inputs.subject.id else ()
 
 
 def _own_folders(inputs: Inputs) -> tuple[str, ...]:
-    """Folders of the model's artefacts that no model with an earlier id has too."""
-    earlier = [key for key in inputs.world.models if key < inputs.subject.id]
+    """Folders of the model's artefacts that are not looked at with an earlier model."""
+    earlier = [key for key in _looking(inputs) if key < inputs.subject.id]
     taken = {folder_of(uri) for uri in _artefacts(inputs, *earlier)} if earlier else set()
     own = {folder_of(uri) for uri in _artefacts(inputs, inputs.subject.id)}
     return tuple(sorted(folder for folder in own - taken if folder is not None))
