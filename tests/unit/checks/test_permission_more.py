@@ -125,6 +125,68 @@ def test_a_permission_may_be_too_old_by_the_organisations_own_limit() -> None:
 def test_a_permission_rests_on_a_basis_that_suffices_for_its_channel(
     channel: str, basis: str | None, outcome: Outcome
 ) -> None:
+    finding = run(CONTACT, through(channel, basis))
+    assert finding.outcome is outcome
+    assert values(finding)["contacts_without_permission"] == (outcome is Outcome.FAIL)
+    assert values(finding)["contacts_on_unlisted_channels"] == 0
+
+
+CALLS = ("telefon", "Telefon ", "anruf", "Opkald", "telephone call", "mobile", "Handy", "fax")
+MAILS = ("E-Mail", " e-post", "newsletter", "WhatsApp", "MMS", "messenger", "push", "Nyhedsbrev")
+LETTERS = ("Brief", "brev", "letter", "Postal", "mail-by-post")
+
+
+@pytest.mark.parametrize("basis", ["soft_opt_in", "none", None])
+def test_channels_are_known_in_the_words_of_three_languages(basis: str | None) -> None:
+    mailed = Outcome.PASS if basis == "soft_opt_in" else Outcome.FAIL
+    for channels, outcome in ((CALLS, Outcome.FAIL), (MAILS, mailed), (LETTERS, Outcome.PASS)):
+        for channel in channels:
+            assert run(CONTACT, through(channel, basis)).outcome is outcome, channel
+
+
+@pytest.mark.parametrize("basis", ["soft_opt_in", " None"])
+def test_no_declaration_lets_people_be_called_as_customers(basis: str) -> None:
+    allowed = {"telephone_bases": "consent,soft_opt_in,none"}
+    told = replace(through("phone", basis), params=allowed)
+    assert run(CONTACT, told).outcome is Outcome.FAIL
+
+
+def test_a_channel_on_no_list_is_counted_and_never_a_pass() -> None:
+    example = through("Drone", "consent")
+    finding = run(CONTACT, example)
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    assert "on no list of channels" in finding.explanation
+    assert "'free_channels'" in finding.declare
+    assert values(finding)["contacts_on_unlisted_channels"] == 2
+    listed = replace(example, params={"telephone_channels": "phone, DRONE"})
+    assert run(CONTACT, listed).outcome is Outcome.PASS
+    objected = titled(CONTACT, "one had objected to all channels").tables["objections"]
+    tables = {**example.tables, "objections": objected}
+    assert run(CONTACT, replace(example, tables=tables)).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("channel", "outcome"), [("drone", Outcome.NOT_AVAILABLE), ("letter", Outcome.PASS)]
+)
+def test_the_channel_of_all_contacts_is_looked_up_too(channel: str, outcome: Outcome) -> None:
+    example = through(channel, "none")
+    rule = {"register": "register", "purpose": "example", "channel": channel}
+    log = {**without(example.tables["scoring_log"], "channel"), "contact_permission": rule}
+    finding = run(CONTACT, example, scoring_log=log)
+    assert finding.outcome is outcome
+    assert values(finding)["contacts_on_unlisted_channels"] == 2 * (channel == "drone")
+
+
+def test_where_no_channel_is_declared_the_scope_says_that_no_basis_was_compared() -> None:
+    example = through("phone", "none")
+    fields = {name: without(table, "channel") for name, table in example.tables.items()}
+    finding = run(CONTACT, example, **fields)
+    assert finding.outcome is Outcome.PASS
+    assert "neither country nor basis compared" in finding.scope
+
+
+def through(channel: str, basis: str | None) -> Example:
+    """Two people contacted through a channel, one on consent and one on another basis."""
     example = titled(CONTACT, "mailed as customers of a sale")
     changed: dict[str, dict[str, list[Any]]] = {
         "register": {"channel": [channel] * 2, "basis": ["consent", basis]},
@@ -133,9 +195,7 @@ def test_a_permission_rests_on_a_basis_that_suffices_for_its_channel(
     tables = dict(example.tables)
     for name, columns in changed.items():
         tables[name] = replace(tables[name], rows={**tables[name].rows, **columns})
-    finding = run(CONTACT, replace(example, tables=tables))
-    assert finding.outcome is outcome
-    assert values(finding)["contacts_without_permission"] == (outcome is Outcome.FAIL)
+    return replace(example, tables=tables)
 
 
 def test_the_organisation_names_bases_as_its_register_does() -> None:

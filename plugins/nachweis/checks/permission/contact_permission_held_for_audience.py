@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nachweis.checks.permission._contacts import basis_suffices, contact_use
+from nachweis.checks.permission._contacts import (
+    CHANNELS,
+    basis_suffices,
+    contact_use,
+    on_unlisted_channel,
+)
 from nachweis.checks.permission._examples import (
     JANUARY,
     contact_log,
@@ -29,13 +34,19 @@ from nachweis.checks.permission._register import Use, all_of, must_be_zero
 from nachweis.domain.check import Check, Example, ExampleTable, Inputs, Lifecycle, Needs, Param
 from nachweis.domain.finding import Finding, Measurement, Outcome, Severity, SubjectKind
 from nachweis.domain.manifest import DataSet, FieldRole
-from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request
+from nachweis.domain.observation import Observations, Overlap, OverlapCounts, Request, Scalar
 
 _LAST_WEEK = dt.datetime(2026, 2, 23)
 _WITHOUT = (
     "Some contacts had no valid permission for their purpose and channel, or none whose country "
     "and basis suffice."
 )
+_UNLISTED = (
+    "Some contacts went through a channel that is on no list of channels, so no basis could be "
+    "asked for."
+)
+_ASKED = frozenset({"permission", "unlisted"})
+_LIST_IT = "the channel in 'electronic_channels', 'telephone_channels' or 'free_channels'"
 _SOMEBODY = objections_table([_LAST_WEEK], ["z"])
 
 
@@ -84,20 +95,21 @@ class ContactPermissionHeldForAudience(Check):
         basis is not marketing permission.
     Method: Each contacted row of the night is looked up in the permission register by subject key,
         purpose, channel and, where both data sets declare it, country: given before the contact,
-        neither withdrawn nor expired at that time. Where the register declares the basis, it must
-        be among ``electronic_bases`` for electronic mail (e-mail, SMS, messengers, push) and among
-        ``telephone_bases`` for calls; other channels take any. Contacted rows are also looked up in
-        the declared suppression list and objections, where an entry received before the contact, or
-        at an unknown time, forbids it; an entry with a channel forbids that channel, one without a
-        channel all. A permission older than ``contact_permission.max_age`` counts as expired, where
-        the organisation sets that limit. Numbers: contacts without permission and contacts against
-        a list, 0 or more, must be 0; undefined if nobody was contacted, if no list is declared, if
-        a list cannot be searched, and if the register does not say when permissions were withdrawn.
-        Source: UWG § 7, MFL § 10, FAL § 4, Art. 21(2)-(3) GDPR.
+        neither withdrawn nor expired at that time. Where the register declares basis and channel,
+        the basis must be among ``electronic_bases`` on ``electronic_channels`` and among
+        ``telephone_bases`` on ``telephone_channels``; ``free_channels`` take any. Contacted rows
+        are also looked up in the declared suppression list and objections, where an entry received
+        before the contact, or at an unknown time, forbids it; an entry with a channel forbids that
+        channel, one without a channel all. A permission older than ``contact_permission.max_age``
+        counts as expired, where the organisation sets that limit. Numbers: contacts without
+        permission and contacts against a list, 0 or more, must be 0; undefined if nobody was
+        contacted, if no list is declared, if a list cannot be searched, if a channel is on no list
+        of channels, and if the register does not say when permissions were withdrawn. Source: UWG §
+        7, MFL § 10, FAL § 4, Art. 21(2)-(3) GDPR.
     Leaves out: Whether a permission was validly obtained, what was sent, and public lists such as
         the Robinson list unless they are declared as the suppression list. The basis, where the
-        register does not declare it. Companies, which may be called on weaker grounds. Channels and
-        countries are compared as they are written.
+        register does not declare it or no channel is declared. Companies, which may be called on
+        weaker grounds. Channels and countries of log and register are compared as they are written.
     """
 
     severity = Severity.CRITICAL
@@ -119,8 +131,10 @@ class ContactPermissionHeldForAudience(Check):
             "consent,request",
             "values of fields.basis, separated by commas",
             "UWG § 7(2) no. 1, FAL § 4(1)",
-            "Bases on which consumers may be called, as the register writes them.",
+            "Bases on which consumers may be called, as the register writes them; soft_opt_in and "
+            "none never suffice.",
         ),
+        *CHANNELS,
     )
     remediation = (
         "Hold the campaign, find the selection that let these contacts through, and filter the "
@@ -144,6 +158,16 @@ class ContactPermissionHeldForAudience(Check):
             "called as customers of a sale, which suffices for mail only",
             Outcome.FAIL,
             _tables([True, True, False], channel="phone", basis=["consent", "soft_opt_in"]),
+        ),
+        Example(
+            "called as customers of a sale, in the words of a German register",
+            Outcome.FAIL,
+            _tables([True, True, False], channel="Telefon", basis=["consent", "soft_opt_in"]),
+        ),
+        Example(
+            "contacted on a channel that nobody knows",
+            Outcome.NOT_AVAILABLE,
+            _tables([True, True, False], channel="drone", basis=["consent", "consent"]),
         ),
         Example(
             "mailed as customers of a sale",
@@ -198,6 +222,8 @@ class ContactPermissionHeldForAudience(Check):
         use = contact_use(inputs)
         if not use.undeclared():
             yield _permission(inputs, use)
+            if unlisted := on_unlisted_channel(inputs, use):
+                yield Scalar("unlisted", use.source, unlisted)
         search = Search(inputs, use.data_set, use.source, use.where, use.where)
         for listed in lists_of(inputs):
             if not list_undeclared(listed):
@@ -213,6 +239,7 @@ class ContactPermissionHeldForAudience(Check):
         contacts += [counts.rows for counts in against.values()]
         undeclared = [use.undeclared(), *(list_undeclared(listed) for listed in declared)]
         undeclared += [] if declared else [DECLARE_A_LIST]
+        unlisted = int(observations.get("unlisted") or 0)
         declare = "; ".join(filter(None, undeclared))
         problems = []
         if permission and permission.rows_unmatched:
@@ -227,6 +254,8 @@ class ContactPermissionHeldForAudience(Check):
             explanation = "Nobody was contacted, so nothing could be tested."
         elif reasons := _unknown(observations, declared, declare):
             outcome, explanation = Outcome.NOT_AVAILABLE, f"Not everything is known: {reasons}."
+        elif unlisted:
+            outcome, explanation, declare = Outcome.NOT_AVAILABLE, _UNLISTED, _LIST_IT
         else:
             outcome = Outcome.PASS
             explanation = f"Every contact had a valid permission, and none was found on: {names}."
@@ -236,10 +265,11 @@ class ContactPermissionHeldForAudience(Check):
             explanation,
             measurements=[
                 *_measurements(permission, against),
+                *_not_compared(observations),
                 *entries_without_key(declared, observations),
             ],
             scope=f"contacted rows of {use.data_set.id}, window night, register "
-            f"{use.register.id}{_compared(use)}, lists: {names or 'none'}",
+            f"{use.register.id}{_compared(inputs, use)}, lists: {names or 'none'}",
             declare=declare if outcome is Outcome.NOT_AVAILABLE else "",
         )
 
@@ -252,11 +282,20 @@ def _permission(inputs: Inputs, use: Use) -> Overlap:
     return replace(permission, other_where=found)
 
 
-def _compared(use: Use) -> str:
+def _not_compared(observations: Observations) -> list[Measurement]:
+    """Contacts about which no basis was asked for."""
+    return [
+        Measurement(name=name, value=int(count), unit="contacts")
+        for name, count in (("contacts_on_unlisted_channels", observations.get("unlisted")),)
+        if count is not None
+    ]
+
+
+def _compared(inputs: Inputs, use: Use) -> str:
     """What of a permission was compared beside purpose and channel, in words."""
     parts = [
         "country" if FieldRole.COUNTRY in use.matched else "",
-        "basis" if use.register.field(FieldRole.BASIS) else "",
+        "basis" if basis_suffices(inputs, use.register) is not None else "",
     ]
     named = " and ".join(filter(None, parts))
     return f", {named} compared" if named else ", neither country nor basis compared"
@@ -265,7 +304,7 @@ def _compared(use: Use) -> str:
 def _unknown(observations: Observations, declared: list[DataSet], declare: str) -> str:
     """What stands in the way of a verdict, in words."""
     reasons = ["what is needed to look contacts up is not declared"] if declare else []
-    reasons += [why for name, why in observations.missing() if name == "permission"]
+    reasons += [why for name, why in observations.missing() if name in _ASKED]
     reasons += unread_lists(observations)
     reasons += [
         why
