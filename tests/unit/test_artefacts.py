@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import io
 import json
 import os
 import pickle
 import pickletools
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from nachweis.checks.security._common import skops_naming
 from nachweis.checks.security._scored import example_file
 from nachweis.domain.errors import DataError
 from nachweis.domain.observation import ArtefactFacts, ModelScores, Source
-from nachweis.engines.artefact_allowlist import _ALLOWED_NAMES
+from nachweis.engines.artefact_allowlist import _NAMED, CALLED
+from nachweis.engines.artefact_classes import CLASSES
 from nachweis.engines.artefacts import FileReader, inspect_artefact
 from nachweis.engines.dependencies import audit, is_affected, read_lock
 from nachweis.engines.models import scored_sample
@@ -122,6 +125,278 @@ def test_any_bytes_are_described_and_never_accepted_by_accident(content: bytes, 
         assert any(one.name == "STOP" for one, _, _ in pickletools.genops(content))
 
 
+def text(content: str) -> bytes:
+    return b"X" + struct.pack("<I", len(content)) + content.encode()
+
+
+def name(module: str, attribute: str) -> bytes:
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def call(callable_: bytes, *arguments: bytes) -> bytes:
+    return callable_ + b"(" + b"".join(arguments) + b"tR"
+
+
+def mapping(**items: bytes) -> bytes:
+    return b"(" + b"".join(text(key) + value for key, value in items.items()) + b"d"
+
+
+RIDGE = name("sklearn.linear_model._ridge", "Ridge")
+NEW_RIDGE = RIDGE + b")\x81"
+ARRAY_TYPE = name("numpy", "dtype")
+
+
+def scorer_that_evaluates(expression: str) -> bytes:
+    """Allowed classes put together so that calling one evaluates a text."""
+    tags = name("sklearn.utils._tags", "InputTags") + b"(N" + mapping(a=text("x")) + b"tb"
+    table = call(name("pandas.core.frame", "DataFrame"), mapping(a=b"(K\x01l"))
+    table += mapping(_typ=text("dataframe"), __sklearn_tags__=tags) + b"b"
+    scorer = name("sklearn.metrics._scorer", "_Scorer")
+    scorer = call(scorer, name("sklearn.utils._tags", "InputTags"), b"K\x01", b"}", text("eval"))
+    return b"\x80\x02" + call(scorer, table, text(expression), b"N") + b"."
+
+
+def test_classes_of_the_libraries_that_evaluate_a_text_together_are_refused() -> None:
+    facts = inspected(scorer_that_evaluates("@np._pytesttester.os.system('false')"))
+    assert "the import sklearn.metrics._scorer._Scorer" in facts.refused
+    assert "the import pandas.core.frame.DataFrame" in facts.refused
+
+
+@pytest.mark.parametrize(
+    "dotted",
+    [
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.utils._metadata_requests.MethodType",
+        "sklearn.base.ABCMeta",
+        "sklearn._cyutility.Enum",
+        "sklearn.utils._bunch.Path",
+        "sklearn.linear_model.Ridge",
+        "pandas.core.series.Series",
+        "lightgbm.callback.Anything",
+        "joblib.numpy_pickle.NumpyArrayWrapper",
+        "copyreg._reconstructor",
+        "functools.partial",
+    ],
+)
+def test_a_capital_letter_below_a_library_is_no_permission(dotted: str) -> None:
+    module, _, attribute = dotted.rpartition(".")
+    assert inspected(name(module, attribute) + b".").refused == (f"the import {dotted}",)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (call(NEW_RIDGE, b"N"), "a call of something that is no import"),
+        (call(RIDGE, b"N"), "a call of sklearn.linear_model._ridge.Ridge"),
+        (call(name("numpy", "exp"), b"K\x01"), "a call of numpy.exp"),
+        (ARRAY_TYPE + b")\x81", "a call of numpy.dtype"),
+        (call(name("builtins", "object")), "a call of builtins.object"),
+        (RIDGE + mapping(fit=b"N") + b"b", "a state for something that is no new object"),
+        (b"}" + mapping(fit=b"N") + b"b", "a state for something that is no new object"),
+        (NEW_RIDGE + mapping(__class__=b"N") + b"b", "a special attribute"),
+        (NEW_RIDGE + b"N" + mapping(__class__=RIDGE) + b"\x86b", "a state that is computed"),
+        (NEW_RIDGE + NEW_RIDGE + b"b", "a state that is computed"),
+        (NEW_RIDGE + b"(K\x01Ndb", "an attribute whose name is computed"),
+        (NEW_RIDGE + b"Na", "an object that items are put into"),
+        (NEW_RIDGE + b"K\x01Ns", "an object that items are put into"),
+        (b"}" + NEW_RIDGE + b"Ns", "an object as a key"),
+        (b"}" + NEW_RIDGE + b"\x85Ns", "an object as a key"),
+        (call(name("builtins", "set"), b"]" + NEW_RIDGE + b"a"), "with such arguments"),
+        (call(name("numpy.random._pickle", "__bit_generator_ctor"), RIDGE), "such arguments"),
+        (call(name("numpy.random._pickle", "__generator_ctor"), b"N", RIDGE), "such arguments"),
+        (call(name("_codecs", "encode"), text("x"), text("zlib")), "such arguments"),
+        (call(name("collections", "defaultdict"), RIDGE), "such arguments"),
+        (b"(" + RIDGE + b"o", "the opcode OBJ"),
+        (RIDGE + b")}\x92", "the opcode NEWOBJ_EX"),
+        (b"N2", "the opcode DUP"),
+        (b"NN0", "the opcode POP"),
+    ],
+)
+def test_allowed_names_put_to_another_use_are_refused(body: bytes, what: str) -> None:
+    assert any(what in refused for refused in inspected(b"\x80\x04" + body + b".").refused)
+
+
+@pytest.mark.parametrize("body", [b"N.N.", b"K\x01b.", b"t.", b"(N.", b"NN.", b"h\x01.", b"p-1\n."])
+def test_a_stack_that_no_unpickler_could_work_with_is_refused(body: bytes) -> None:
+    # The first is two pickles, each complete: what follows the first is read as well.
+    assert bool(inspected(b"\x80\x04" + body).refused) is (body != b"N.N.")
+
+
+def test_tuples_of_tuples_are_read_once() -> None:
+    content = (
+        b"\x80\x04)"
+        + b"\x94h\x00\x86"
+        + b"".join(b"\x94h" + bytes([depth]) + b"\x86" for depth in range(1, 100))
+    )
+    assert inspected(b"}".join([content[:2], content[2:]]) + b"Ns.").refused == ()
+
+
+def test_raw_bytes_of_an_array_cannot_hide_what_follows_them() -> None:
+    # joblib skips the array's bytes; a reader of opcodes takes them for the head of a text.
+    state = mapping(subclass=name("numpy", "ndarray"), order=text("C"), dtype=ARRAY_TYPE)
+    wrapper = name("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81" + state + b"b"
+    harmful = b"cposix\nsystem\n(" + text("false") + b"tR."
+    content = b"\x80\x02" + wrapper + b"B" + struct.pack("<I", len(harmful)) + harmful + b"."
+    for file in ("model.joblib", "model.pkl"):
+        facts = inspected(content, file)
+        assert "the import joblib.numpy_pickle.NumpyArrayWrapper" in facts.refused
+
+
+# --------------------------------------------------------------------------- pickles of estimators
+
+X = np.abs(np.random.RandomState(0).rand(40, 3))
+Y = np.arange(40) % 3
+WORDS = ["one __init__", "two words"] * 20
+
+
+def estimators() -> dict[str, Any]:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.cluster import KMeans
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import (
+        GradientBoostingClassifier,
+        HistGradientBoostingClassifier,
+        RandomForestClassifier,
+    )
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_selection import SelectKBest, f_classif
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, SGDClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+    from sklearn.svm import SVC
+
+    columns = ColumnTransformer(
+        [("a", StandardScaler(), [0]), ("b", OneHotEncoder(handle_unknown="ignore"), slice(1, 3))]
+    )
+    random = np.random.RandomState(1)
+    return {
+        "columns": make_pipeline(SimpleImputer(), columns, LogisticRegression()).fit(X, Y),
+        "forest": RandomForestClassifier(2, random_state=random).fit(X, Y),
+        "boosting": GradientBoostingClassifier(n_estimators=2).fit(X, Y),
+        "histograms": HistGradientBoostingClassifier(max_iter=2).fit(X, Y),
+        "calibrated": CalibratedClassifierCV(SVC(), cv=2).fit(X, Y),
+        "isotonic": CalibratedClassifierCV(SGDClassifier(), method="isotonic", cv=2).fit(X, Y),
+        "paths": LogisticRegressionCV(Cs=2, cv=2, max_iter=20).fit(X, Y),
+        "neighbours": KNeighborsClassifier(algorithm="kd_tree").fit(X, Y),
+        "network": MLPClassifier((2,), max_iter=2, solver="sgd", random_state=random).fit(X, Y),
+        "words": make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(WORDS, Y),
+        "best": make_pipeline(
+            FunctionTransformer(np.log1p), SelectKBest(f_classif, k=1), LogisticRegression()
+        ).fit(X, Y),
+        "groups": KMeans(2, n_init=1).fit(X),
+        "weights": LogisticRegression(class_weight={np.int64(0): np.float64(2)}),
+        "plain": collections.OrderedDict(a=collections.defaultdict(int, b=1), c={(1, "x")}, d=1j),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pickles_of_real_estimators_are_accepted() -> None:
+    for which, model in estimators().items():
+        for protocol in (2, 4, 5):
+            facts = inspected(pickle.dumps(model, protocol))
+            assert (which, facts.format, facts.refused) == (which, "pickle", ())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_skops_files_of_real_estimators_are_accepted() -> None:
+    skops = pytest.importorskip("skops.io")
+    for which, model in estimators().items():
+        if which not in {"plain", "paths", "boosting"}:
+            facts = inspected(skops.dumps(model), "model.skops")
+            assert (which, facts.format, facts.refused) == (which, "skops", ())
+
+
+# --------------------------------------------------------------------------------- other forms
+
+
+def safetensors(length: int) -> bytes:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    return struct.pack("<Q", length) + header.ljust(length) + bytes(16)
+
+
+@pytest.mark.parametrize("length", range(64, 1200, 8))
+def test_safetensors_are_known_whatever_their_header_s_length(length: int) -> None:
+    facts = inspected(safetensors(length), "model.safetensors")
+    assert (facts.format, facts.refused) == ("native", ())
+
+
+def test_what_is_no_safetensors_file_is_not_taken_for_one() -> None:
+    assert inspected(safetensors(128)[:100], "m.safetensors").format == "unknown"
+    assert inspected(struct.pack("<Q", 9) + b"{not JSON", "m.safetensors").format == "unknown"
+    harmful = pickle.dumps(Calls(os.system, "false"))
+    assert inspected(harmful, "m.safetensors").format == "pickle"
+
+
+ONNX = b"\x08\x08" + b"\x12\x07skl2onn" + b"\x3a\x05graph" + b"\x42\x02\x10\x12"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "form"),
+    [
+        ("m.onnx", ONNX, "onnx"),
+        ("m.json", b'{"learner": {}}', "native"),
+        ("m.json", b"\n [1]", "native"),
+        ("m.ubj", b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "native"),
+        ("m.txt", b"tree\nversion=v4\nnum_class=1\n", "native"),
+        ("m.txt", b"booster[0]:\n0:[f0<1] yes=1,no=2\n", "native"),
+        ("m.cbm", b"CBM1" + bytes(200), "native"),
+    ],
+)
+def test_forms_of_the_libraries_are_known_by_their_beginning(
+    file: str, content: bytes, form: str
+) -> None:
+    facts = inspected(content, file)
+    assert (facts.format, facts.refused) == (form, ())
+
+
+ENDINGS = ("onnx", "json", "txt", "ubj", "cbm", "safetensors", "bin")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_one_under_every_name(ending: str, protocol: int) -> None:
+    content = pickle.dumps(Calls(os.system, "false"), protocol)
+    facts = inspected(content, f"model.{ending}")
+    assert facts.format == "pickle"
+    assert facts.refused
+    # A pickle that breaks off has already run what stands before.
+    assert inspected(content[:-1], f"model.{ending}").refused
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"I0x10\ncposix\nsystem\n(S'false'\ntR.",  # a number that only some readers take
+        b"CBM1" + bytes(64) + b"cposix\nsystem\n(S'false'\ntR.",
+        b"CBM1" + bytes(64) + b"I0x10\ncposix\nsystem\n(S'false'\ntR.",
+        b"(S'false'\niposix\nsystem\n.",
+        b"name of no form",
+    ],
+)
+def test_what_a_reader_could_take_for_a_pickle_is_refused(ending: str, content: bytes) -> None:
+    facts = inspected(content, f"model.{ending}")
+    assert facts.format in {"pickle", "unknown"}
+    assert facts.refused
+
+
+@pytest.mark.parametrize("cut", range(1, len(ONNX)))
+def test_an_onnx_file_is_read_to_its_end(cut: int) -> None:
+    graph_ends = 18  # the next field is the last one
+    expected = "onnx" if cut == graph_ends else "unknown"
+    assert inspected(ONNX[:cut], "m.onnx").format == expected
+    assert inspected(ONNX + b"\xff", "m.onnx").format == "unknown"
+
+
+def test_an_archive_behind_other_bytes_is_refused() -> None:
+    harmful = pickle.dumps(Calls(os.system, "false"))
+    content = harmful + skops_naming("numpy.ndarray")
+    assert "an archive behind other bytes" in inspected(content, "model.skops").refused
+
+
 # ------------------------------------------------------------------------------------ archives
 
 
@@ -206,10 +481,10 @@ def test_what_only_the_second_scanner_knows_is_refused(monkeypatch: pytest.Monke
 
 
 def test_no_name_on_our_list_is_one_that_the_second_scanner_knows_as_dangerous() -> None:
-    for name in _ALLOWED_NAMES:
-        module, _, attribute = name.rpartition(".")
-        content = f"c{module}\n{attribute}\n.".encode()
-        assert (inspected(content).refused, inspected(content).dangerous) == ((), 0), name
+    names = sorted({*CALLED, *CLASSES, *_NAMED})
+    lines = ["c{0}\n{2}\n".format(*name.rpartition(".")) for name in names]
+    facts = inspected("".join(["(", *lines, "t."]).encode())
+    assert (facts.imports, facts.refused, facts.dangerous) == (len(names), (), 0)
 
 
 def test_signatures_beside_a_file_are_reported() -> None:

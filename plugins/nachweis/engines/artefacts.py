@@ -1,7 +1,7 @@
 """Model files, read without loading them: digest, format, and what they would run.
 
-A pickle is a program. This module lists its opcodes (``pickletools.genops`` reads, it never
-executes) and holds every name it would import against an allow-list. What is not on the list is
+A pickle is a program. Its opcodes are followed without executing any (``artefact_pickles``), and
+every name it would import or call is held against an allow-list. What is not on the list is
 refused: a scanner that looks for known bad names misses the next one. Such a scanner, picklescan,
 is asked as a second opinion.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +20,9 @@ from typing import BinaryIO
 
 from nachweis.domain.errors import DataError, NotDeliveredError
 from nachweis.domain.observation import ArtefactFacts
-from nachweis.engines.artefact_allowlist import SKOPS_LOADERS, allows, skops_allows
+from nachweis.engines.artefact_allowlist import SKOPS_LOADERS, skops_allows
+from nachweis.engines.artefact_forms import form_of
+from nachweis.engines.artefact_pickles import PickleReader, shown
 from nachweis.engines.second_opinion import LARGEST as LARGEST_FOR_SECOND
 from nachweis.engines.second_opinion import dangerous_imports
 
@@ -32,13 +33,6 @@ _SHOWN = 5
 
 SIGNATURES = (".sig", ".sigstore", ".sigstore.json", ".bundle")
 """Endings under which signatures are kept beside a file (OpenSSF Model Signing, Sigstore)."""
-
-_REFUSED_OPCODES = frozenset({"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "OBJ"})
-_TEXTS = frozenset(
-    {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING",
-     "SHORT_BINSTRING"}
-)  # fmt: skip
-
 
 _SKOPS_NAMES = (("__module__", "__class__"), ("module_path", "function"))
 """Where a skops file names what it imports; the second pair is that of its oldest protocol."""
@@ -164,30 +158,20 @@ def _inspected(stream: BinaryIO, uri: str) -> tuple[str, _Listing]:
         return "unknown", _Listing(("the file is empty",))
     if zipfile.is_zipfile(stream):
         stream.seek(0)
-        return _zip(stream)
+        form, found = _zip(stream)
+        if not head.startswith(b"PK"):
+            # Whoever reads it from the start, as an unpickler does, reads something else.
+            found += _Listing(("an archive behind other bytes",))
+        return form, found
     stream.seek(0)
-    ending = "".join(Path(uri).suffixes[-1:]).lower()
-    if head[:1] == b"\x80" or ending in {".pkl", ".pickle", ".joblib"}:
-        format_ = "joblib" if ending == ".joblib" else "pickle"
+    form = form_of(stream, uri)
+    if form in {"pickle", "joblib"}:
         if head[:2] in {b"\x1f\x8b", b"x\x9c"} or head[:3] == b"BZh" or head[:4] == b"\xfd7zX":
-            return format_, _Listing(("a compressed pickle, which is not unpacked for inspection",))
-        return format_, _pickle(stream)
-    if ending == ".onnx":
-        return "onnx", _Listing()
-    if ending in {".txt", ".json", ".ubj", ".cbm", ".safetensors"}:
-        return "native", _Listing()
-    if _looks_like_pickle(stream):
-        stream.seek(0)
-        return "pickle", _pickle(stream)
-    return "unknown", _Listing(("a format that this check does not know",))
-
-
-def _looks_like_pickle(stream: BinaryIO) -> bool:
-    """Whether a file without a pickle's first byte is a pickle all the same (protocol 0 or 1)."""
-    try:
-        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(stream))
-    except Exception:  # noqa: BLE001 - any failure means that it is none
-        return False
+            return form, _Listing(("a compressed pickle, which is not unpacked for inspection",))
+        return form, _pickle(stream)
+    if form == "unknown":
+        return form, _Listing(("a format that this check does not know",))
+    return form, _Listing()
 
 
 # ----------------------------------------------------------------------------------- archives
@@ -243,7 +227,7 @@ def _untrusted(schema: bytes) -> tuple[list[str], int]:
     }
     found = {f"{module}.{name}": "." not in str(name) for module, name in pairs}
     refused = [
-        f"the type {_name(name)}"
+        f"the type {shown(name)}"
         for name, plain in sorted(found.items())
         if not (plain and skops_allows(name))
     ]
@@ -269,82 +253,22 @@ def _nodes(content: object) -> Iterator[dict[str, object]]:
 
 def _pickle(stream: BinaryIO) -> _Listing:
     """What a pickle would import and do that is not on the allow-list; nothing is executed."""
-    refused: list[str] = []
-    imports = 0
+    reader = PickleReader()
     start = stream.tell()
     try:
-        for module, name, opcode in _operations(stream):
-            if opcode in _REFUSED_OPCODES:
-                refused.append(f"the opcode {opcode}")
-            if module is None:
-                continue
-            imports += 1
-            if name is None:
-                refused.append("an import whose name is computed")
-            elif "." in name:
-                # Attributes of a module lead to whatever it imports, such as subprocess.
-                refused.append(f"the import {_name(f'{module}.{name}')} through attributes")
-            elif not allows(f"{module}.{name}"):
-                refused.append(f"the import {_name(f'{module}.{name}')}")
+        reader.read(stream)
     except Exception:  # noqa: BLE001 - a pickle that cannot be read to its end is refused
-        return _Listing((*_few(refused), "bytes that are no complete pickle"), imports)
+        refused = (*_few(reader.refused), "bytes that are no complete pickle")
+        return _Listing(refused, reader.imports)
+    refused = tuple(_few(reader.refused))
     if stream.tell() - start > LARGEST_FOR_SECOND:
-        return _Listing(tuple(_few(refused)), imports)
+        return _Listing(refused, reader.imports)
     stream.seek(start)
     dangerous = dangerous_imports(stream)
-    refused += [f"the import {_name(name)}" for name in dangerous or ()]
-    return _Listing(tuple(_few(refused)), imports, None if dangerous is None else len(dangerous))
-
-
-def _operations(stream: BinaryIO) -> Iterator[tuple[str | None, str | None, str]]:
-    """Module and name of each import (name None where it is not plain text), and each opcode.
-
-    ``STACK_GLOBAL`` takes its names from the stack: they are the last two texts if nothing but
-    memo operations came between, or were fetched from the memo; everything else counts as
-    computed and is refused.
-    """
-    while True:
-        texts: list[str | None] = []
-        memo: dict[int, str | None] = {}  # each pickle of a file has its own
-        for operation, argument, _ in pickletools.genops(stream):
-            name = operation.name
-            if name in {"GLOBAL", "INST"}:
-                module, _, attribute = str(argument).partition(" ")
-                yield module, attribute, name
-                texts = [None]
-            elif name == "STACK_GLOBAL":
-                module_, attribute_ = texts[-2:] if len(texts) >= 2 else [None, None]
-                if module_ is None or attribute_ is None:
-                    yield "", None, name
-                else:
-                    yield module_, attribute_, name
-                texts = [None]
-            elif name in _TEXTS:
-                texts.append(str(argument))
-            elif name in {"BINGET", "LONG_BINGET", "GET"}:
-                texts.append(memo.get(int(str(argument))))
-            elif name == "MEMOIZE":
-                memo[len(memo)] = texts[-1] if texts else None
-            elif name in {"PUT", "BINPUT", "LONG_BINPUT"}:
-                memo[int(str(argument))] = texts[-1] if texts else None
-            elif name not in {"PROTO", "FRAME"}:
-                texts.append(None)
-            yield None, None, name
-        if not _more(stream):
-            return
-
-
-def _more(stream: BinaryIO) -> bool:
-    """Whether bytes follow a pickle's end; joblib and attackers append further ones."""
-    following = stream.read(1)
-    if following:
-        stream.seek(-1, io.SEEK_CUR)
-    return bool(following)
-
-
-def _name(name: str) -> str:
-    """A dotted name for people; anything that is no name is not repeated."""
-    return name if re.fullmatch(r"[A-Za-z_][\w.]{0,99}", name) else "(not a plain name)"
+    refused = tuple(
+        _few([*reader.refused, *(f"the import {shown(one)}" for one in dangerous or ())])
+    )
+    return _Listing(refused, reader.imports, None if dangerous is None else len(dangerous))
 
 
 def _few(refused: Iterable[str]) -> list[str]:

@@ -36,16 +36,18 @@ class ArtefactAsApproved(Check):
     Why: Whoever can replace a model file decides in its name, and a pickle runs whatever it holds
         on the machine that loads it (Art. 32(1)(b) GDPR; ATLAS AML.T0018 and AML.T0011.000).
     Method: The file of each served version is read, never loaded. Its SHA-256 must equal the
-        declared one (true or false) and its form the declared format. Pickles are listed opcode by
-        opcode, archives member by member; every name they would import must be on an allow-list of
-        estimators and arrays (count of names that are not, 0 or more). Names that picklescan knows
-        as dangerous are refused as well (a second opinion on pickles). Pickle and joblib fail even
-        so unless ``allow_pickle`` is set. Signature files beside it are reported. Undefined without
-        a file, for models that are services, and for native files whose form is not known here.
+        declared one (true or false) and its form, told by content, the declared format. Pickles are
+        followed opcode by opcode, archives member by member; every name they would import and every
+        call must be on an allow-list of estimators and arrays (count of what is not, 0 or more).
+        Names that picklescan knows as dangerous are refused as well (a second opinion on pickles).
+        Pickle and joblib fail even so unless ``allow_pickle`` is set. Signature files beside it are
+        reported. Undefined without a file, for models that are services, and for native files whose
+        form is not known here.
         Source: this project; opcodes as in Python's pickletools; types as in skops; picklescan
         1.0.5.
     Leaves out: Whether a signature is valid: ``artefact_signature_valid`` verifies it. What an
-        ONNX or native file computes. Whether the serving system really loaded this file.
+        ONNX or native file computes. That a pickle of listed names and operations does no harm:
+        it is not loaded. Whether the serving system really loaded this file.
     """
 
     severity = Severity.CRITICAL
@@ -60,7 +62,7 @@ class ArtefactAsApproved(Check):
             False,
             "true or false",
             "design default of this project",
-            "Accept pickle and joblib files all of whose imports are on the allow-list.",
+            "Accept pickle and joblib files all of whose imports and calls are on the allow-list.",
         ),
     )
     remediation = (
@@ -174,6 +176,12 @@ class ArtefactAsApproved(Check):
             text = (
                 "The model file is the approved one; its form is none that can be read here, so "
                 "nothing says what it runs when it is loaded."
+            )
+        elif facts.format in _RUNS_CODE:
+            outcome = Outcome.PASS
+            text = (
+                "The model file is the approved one; it is a pickle and holds only names and "
+                "operations that are on the allow-list."
             )
         else:
             outcome, text = Outcome.PASS, "The model file is the approved one and runs no code."
