@@ -154,6 +154,40 @@ def test_keys_of_different_types_are_compared_by_their_text(tmp_path: Path, left
     assert found.rows_without_key == absent
 
 
+COUNTRY = st.sampled_from(["DE", " de", "DK", "", None])
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    left=st.lists(st.tuples(KEY, COUNTRY), max_size=12),
+    right=st.lists(st.tuples(KEY, COUNTRY), max_size=12),
+)
+def test_a_pair_that_must_be_equal_if_known_counts_without_values_and_is_told(
+    tmp_path: Path, left, right
+):
+    def known(row: tuple) -> str | None:
+        return (row[1] or "").strip().upper() or None
+
+    def equal(one: tuple, other: tuple) -> bool:
+        return known(one) is not None and known(one) == known(other)
+
+    def unless_missing(one: tuple, other: tuple) -> bool:
+        return None in {known(one), known(other)} or equal(one, other)
+
+    sets = (
+        declared("left", {"k": "integer", "c": "string"}),
+        declared("right", {"key": "integer", "country": "string"}),
+    )
+    rows = {"left": columns(["k", "c"], left), "right": columns(["key", "country"], right)}
+    request = Overlap("o", LEFT, RIGHT, ("k", "key"), match_known=(("c", "country"),))
+    with memory_tables_of(rows, tmp_path, *sets) as tables:
+        found = tables.overlap(request)
+    expected, sure = oracle(left, right, unless_missing), oracle(left, right, equal)
+    assert found == replace(expected, rows_assumed=expected.rows_matched - sure.rows_matched)
+
+
 def test_filters_apply_to_their_own_side(tmp_path: Path):
     rows = {
         "left": {"k": [1, 2, 3], "use": [True, True, False]},

@@ -160,6 +160,8 @@ class Overlap(Request):
         key: Left and right key column. If the right data set declares keyed hashes as its subject
             key, the worker hashes the left keys; the secret never enters a query.
         match: Further pairs of columns that must be equal.
+        match_known: Further pairs that must be equal as texts, without regard to case and to
+            blanks around them; a pair of which a value is missing or empty counts as equal.
         where: Filter on the left.
         other_where: Filter on the right.
         left_time: Time column of the left.
@@ -176,6 +178,7 @@ class Overlap(Request):
     other: Source
     key: tuple[str, str]
     match: tuple[tuple[str, str], ...] = ()
+    match_known: tuple[tuple[str, str], ...] = ()
     where: Expression | None = None
     other_where: Expression | None = None
     left_time: str | None = None
@@ -457,6 +460,8 @@ class OverlapCounts:
         keys_unmatched: Distinct left keys with at least one row without a partner.
         longest_days: Days from the right's start to the left's time, longest among partners,
             where it was asked for and the times are known.
+        rows_assumed: Left rows that have a partner only because values of ``match_known`` are
+            missing (counted in ``rows_matched``).
     """
 
     rows: int
@@ -466,6 +471,7 @@ class OverlapCounts:
     rows_without_key: int = 0
     keys_unmatched: int = 0
     longest_days: float | None = None
+    rows_assumed: int = 0
 
     @property
     def rows_unmatched(self) -> int:

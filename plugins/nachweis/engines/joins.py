@@ -15,10 +15,10 @@ from nachweis.domain.observation import Expression, Join, Missing, Overlap, Over
 from nachweis.engines.aggregates import bind
 from nachweis.engines.column_types import logical
 from nachweis.engines.duck import Session, quote
+from nachweis.engines.join_values import comparable, equal, equal_texts
 from nachweis.engines.windows import as_instant, as_local_date
 
 _KEY = "nachweis_key__"
-_EXACT_FLOATS = 2**53
 _KEYS_AT_ONCE = 100_000
 """Plain keys that are hashed together."""
 _SECONDS_PER_DAY = 86_400
@@ -103,17 +103,30 @@ class Joiner:
         rows, others = self._keyed(left, rows, left_key, right, others, right_key)
         conditions = [
             f"r.{_KEY} = l.{_KEY}",
-            *(_equal(left, a, right, b) for a, b in request.match),
+            *(equal(left, a, right, b) for a, b in request.match),
             *self._validity(request, left, right),
         ]
-        parts = {"left": rows, "right": others, "key": _KEY, "conditions": " AND ".join(conditions)}
+        known = [equal_texts(left, a, right, b) for a, b in request.match_known]
+        unless_missing = [f"COALESCE({one}, TRUE)" for one in known]
+        parts = {
+            "left": rows,
+            "right": others,
+            "key": _KEY,
+            "conditions": " AND ".join([*conditions, *unless_missing]),
+        }
+        sure = _SURE.format(right=others, conditions=" AND ".join([*conditions, *known]))
         seconds = self._seconds(request, left, right)
         longest = _LONGEST.format(seconds=seconds, **parts) if seconds else "NULL"
         found = self._session.query(
-            _OVERLAP.format(longest=longest, **parts), left.label, "overlap", where=left.where
+            _OVERLAP.format(longest=longest, sure=sure if known else "TRUE", **parts),
+            left.label,
+            "overlap",
+            where=left.where,
         )
         *counts, most = found[0]
-        n, keys, matched, keys_matched, without, unmatched = (int(v or 0) for v in counts)
+        n, keys, matched, keys_matched, without, unmatched, assumed = (
+            int(count or 0) for count in counts
+        )
         return OverlapCounts(
             rows=n,
             keys=keys,
@@ -122,6 +135,7 @@ class Joiner:
             rows_without_key=without,
             keys_unmatched=unmatched,
             longest_days=None if most is None else float(most) / _SECONDS_PER_DAY,
+            rows_assumed=assumed,
         )
 
     def joined(self, left: Side, where: Expression | None, join: Join, right: Side) -> Any:
@@ -237,7 +251,7 @@ class Joiner:
         if left_hash is None and right_hash is None:
             native = types[0] == types[1] or all(logical(t) is ColumnType.INTEGER for t in types)
             return tuple(  # type: ignore[return-value]
-                f"SELECT *, {_comparable(quote(key), type_, native=native)} AS {_KEY} FROM ({sql})"
+                f"SELECT *, {comparable(quote(key), type_, native=native)} AS {_KEY} FROM ({sql})"
                 for sql, key, type_ in ((rows, left_key, types[0]), (others, right_key, types[1]))
             )
         if left_hash and right_hash and left_hash.key_env != right_hash.key_env:
@@ -261,7 +275,7 @@ class Joiner:
         if is_hash:
             text = f"hex({quote(key)})" if type_ == "BLOB" else f"CAST({quote(key)} AS VARCHAR)"
             return f"SELECT *, lower({text}) AS {_KEY} FROM ({sql})"
-        text = _comparable(quote(key), type_, native=False)
+        text = comparable(quote(key), type_, native=False)
         table = self._hash_table(
             side, f"SELECT DISTINCT {text} AS k FROM ({sql}) WHERE {text} IS NOT NULL", key_env
         )
@@ -326,15 +340,19 @@ def _from_hex(text: str) -> bytes | None:
 
 _OVERLAP = """
 WITH flagged AS (
-  SELECT l.{key} AS k, EXISTS (SELECT 1 FROM ({right}) r WHERE {conditions}) AS hit FROM ({left}) l
+  SELECT l.{key} AS k, EXISTS (SELECT 1 FROM ({right}) r WHERE {conditions}) AS hit, {sure} AS sure
+  FROM ({left}) l
 ), per_key AS (
-  SELECT k, count(*) AS n, count(*) FILTER (WHERE hit) AS h FROM flagged GROUP BY k
+  SELECT k, count(*) AS n, count(*) FILTER (WHERE hit) AS h,
+    count(*) FILTER (WHERE hit AND NOT sure) AS assumed FROM flagged GROUP BY k
 )
 SELECT sum(n), count(k), sum(h), count(*) FILTER (WHERE k IS NOT NULL AND h > 0),
-  sum(n) FILTER (WHERE k IS NULL), count(*) FILTER (WHERE k IS NOT NULL AND n > h), {longest}
+  sum(n) FILTER (WHERE k IS NULL), count(*) FILTER (WHERE k IS NOT NULL AND n > h),
+  sum(assumed), {longest}
 FROM per_key
 """.strip()
 
+_SURE = "EXISTS (SELECT 1 FROM ({right}) r WHERE {conditions})"
 _KEYS = "SELECT k FROM {} WHERE {}"
 _LONGEST = "(SELECT max({seconds}) FROM ({left}) l JOIN ({right}) r ON {conditions})"
 
@@ -348,31 +366,3 @@ def _filtered(session: Session, side: Side, where: Expression | None) -> str:
         rows = rows.filter(condition)
     sql: str = session.backend.compile(rows)
     return sql
-
-
-def _comparable(column: str, type_: str, *, native: bool) -> str:
-    """A key as itself where both sides have one type, else as text; not-a-number is no key."""
-    kind = logical(type_)
-    if type_ in ("FLOAT", "DOUBLE"):
-        if native:
-            return f"CASE WHEN NOT isnan({column}) THEN {column} END"
-        # Whole numbers with missing values often arrive as floats: 7.0 is the key "7".
-        whole = f"{column} = trunc({column}) AND abs({column}) < {_EXACT_FLOATS}"
-        return (
-            f"CASE WHEN isnan({column}) THEN NULL "
-            f"WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) "
-            f"ELSE CAST({column} AS VARCHAR) END"
-        )
-    if native:
-        return column
-    if kind is ColumnType.INTEGER and type_.startswith("DECIMAL"):
-        return f"CAST(CAST({column} AS HUGEINT) AS VARCHAR)"
-    return f"CAST({column} AS VARCHAR)"
-
-
-def _equal(left: Side, a: str, right: Side, b: str) -> str:
-    types = left.type_of(a), right.type_of(b)
-    native = types[0] == types[1] or all(logical(t) is ColumnType.INTEGER for t in types)
-    first = _comparable(f"l.{quote(a)}", types[0], native=native)
-    second = _comparable(f"r.{quote(b)}", types[1], native=native)
-    return f"{first} = {second}"

@@ -227,7 +227,8 @@ def _partners(requests: Iterable[Request]) -> dict[Source, list[_Partner]]:
         left = request.source.data_set
         if isinstance(request, Overlap):
             times = (request.right_from, *request.right_until)
-            columns = (request.key[1], *(b for _, b in request.match), *filter(None, times))
+            pairs = (*request.match, *request.match_known)
+            columns = (request.key[1], *(b for _, b in pairs), *filter(None, times))
             use = _Partner(left, tuple(columns), request.other_where)
             found.setdefault(request.other, []).append(use)
         if isinstance(request, GroupedCounts | Sample):

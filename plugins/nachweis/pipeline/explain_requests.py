@@ -70,7 +70,8 @@ def columns_of(world: World, data_set: DataSet, request: Request) -> set[str] | 
     if isinstance(request, Scalar):
         return columns_used([request.expression], types_of(data_set))
     if isinstance(request, Overlap):
-        own = [request.key[0], *(a for a, _ in request.match), request.left_time, request.where]
+        pairs = (*request.match, *request.match_known)
+        own = [request.key[0], *(a for a, _ in pairs), request.left_time, request.where]
         return columns_used(own, types_of(data_set))
     if isinstance(request, GroupedCounts):
         parts = [*request.by.values(), *request.sums.values()]

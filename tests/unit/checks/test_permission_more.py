@@ -185,6 +185,50 @@ def test_where_no_channel_is_declared_the_scope_says_that_no_basis_was_compared(
     assert "neither country nor basis compared" in finding.scope
 
 
+@pytest.mark.parametrize(
+    ("given", "own", "outcome", "not_compared"),
+    [
+        (["DE", "de "], "DE", Outcome.PASS, 0),
+        (["de", "DE"], " De", Outcome.PASS, 0),
+        (["DE", None], "DE", Outcome.NOT_AVAILABLE, 1),
+        (["DE", " "], "DE", Outcome.NOT_AVAILABLE, 1),
+        (["DE", "DE"], None, Outcome.NOT_AVAILABLE, 2),
+        (["DK", None], "DE", Outcome.FAIL, 1),
+        (["dk", "de"], "DE", Outcome.FAIL, 0),
+    ],
+)
+def test_a_country_is_compared_where_both_sides_know_it(
+    given: list[str | None], own: str | None, outcome: Outcome, not_compared: int
+) -> None:
+    example = titled(CONTACT, "one permission was given in another country")
+    tables = dict(example.tables)
+    for name, column in (("register", given), ("scoring_log", [own] * 3)):
+        tables[name] = replace(tables[name], rows={**tables[name].rows, "country": column})
+    finding = run(CONTACT, replace(example, tables=tables))
+    assert finding.outcome is outcome
+    assert values(finding)["contacts_country_not_compared"] == not_compared
+    if outcome is Outcome.NOT_AVAILABLE:
+        assert "so it was not compared" in finding.explanation
+
+
+def test_everything_that_is_not_known_is_said() -> None:
+    example = titled(CONTACT, "the country of one permission is missing")
+    tables = dict(example.tables)
+    register, log = tables["register"], tables["scoring_log"]
+    rows = {**register.rows, "channel": ["drone"] * 2, "basis": ["consent"] * 2}
+    fields = {**register.declare["fields"], "basis": "basis"}
+    listed = [*register.declare["columns"], {"name": "basis"}]
+    declare = {**register.declare, "fields": fields, "columns": listed}
+    tables["register"] = replace(register, rows=rows, declare=declare)
+    tables["scoring_log"] = replace(log, rows={**log.rows, "channel": ["drone"] * 3})
+    del tables["objections"]
+    finding = run(CONTACT, replace(example, tables=tables))
+    assert finding.outcome is Outcome.NOT_AVAILABLE
+    for words in ("Not everything is known", "on no list of channels", "was not compared"):
+        assert words in finding.explanation
+    assert "'free_channels'" in finding.declare
+
+
 def through(channel: str, basis: str | None) -> Example:
     """Two people contacted through a channel, one on consent and one on another basis."""
     example = titled(CONTACT, "mailed as customers of a sale")

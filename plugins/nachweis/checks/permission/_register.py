@@ -28,7 +28,8 @@ class Use:
         register: The permission register.
         night: The night.
         fixed: Field of the register to the only value that counts.
-        matched: Fields that must be equal in both data sets.
+        matched: Fields that must be equal in both data sets; a country is compared without regard
+            to case, and only where both sides know it.
         at: Moment of use; None where each row's own time counts.
         where: Which rows were used.
         max_age: How old a permission may be on the night, where the organisation sets a limit.
@@ -86,16 +87,19 @@ class Use:
             raise LookupError("a subject key is not declared")
         ends = tuple(column for role in _ENDS if (column := register.field(role)))
         by_row = self.at is None
+        pairs = {
+            role: (column, other)
+            for role in self.matched
+            if (column := own.field(role)) and (other := register.field(role))
+        }
+        country = pairs.pop(FieldRole.COUNTRY, None)
         return Overlap(
             name,
             self.source,
             other=Source(register.id),
             key=(own.subject_key.column, register.subject_key.column),
-            match=tuple(
-                (column, other)
-                for role in self.matched
-                if (column := own.field(role)) and (other := register.field(role))
-            ),
+            match=tuple(pairs.values()),
+            match_known=(country,) if country else (),
             where=self.where,
             other_where=self._right_filter(ends),
             left_time=own.time.column if by_row and own.time else None,

@@ -45,6 +45,9 @@ _UNLISTED = (
     "Some contacts went through a channel that is on no list of channels, so no basis could be "
     "asked for."
 )
+_NO_COUNTRY = (
+    "The country of some contacts or of their permissions is missing, so it was not compared."
+)
 _ASKED = frozenset({"permission", "unlisted"})
 _LIST_IT = "the channel in 'electronic_channels', 'telephone_channels' or 'free_channels'"
 _SOMEBODY = objections_table([_LAST_WEEK], ["z"])
@@ -94,9 +97,9 @@ class ContactPermissionHeldForAudience(Check):
         and after an objection the data must no longer be used for it (Art. 21(3) GDPR). Legal
         basis is not marketing permission.
     Method: Each contacted row of the night is looked up in the permission register by subject key,
-        purpose, channel and, where both data sets declare it, country: given before the contact,
-        neither withdrawn nor expired at that time. Where the register declares basis and channel,
-        the basis must be among ``electronic_bases`` on ``electronic_channels`` and among
+        purpose, channel and, where both data sets declare and know it, country: given before the
+        contact, neither withdrawn nor expired at that time. Where the register declares basis and
+        channel, the basis must be among ``electronic_bases`` on ``electronic_channels`` and among
         ``telephone_bases`` on ``telephone_channels``; ``free_channels`` take any. Contacted rows
         are also looked up in the declared suppression list and objections, where an entry received
         before the contact, or at an unknown time, forbids it; an entry with a channel forbids that
@@ -104,12 +107,13 @@ class ContactPermissionHeldForAudience(Check):
         counts as expired, where the organisation sets that limit. Numbers: contacts without
         permission and contacts against a list, 0 or more, must be 0; undefined if nobody was
         contacted, if no list is declared, if a list cannot be searched, if a channel is on no list
-        of channels, and if the register does not say when permissions were withdrawn. Source: UWG §
-        7, MFL § 10, FAL § 4, Art. 21(2)-(3) GDPR.
+        of channels, if a permission was found only because a country is missing, and if the
+        register does not say when permissions were withdrawn. Source: UWG § 7, MFL § 10, FAL § 4,
+        Art. 21(2)-(3) GDPR.
     Leaves out: Whether a permission was validly obtained, what was sent, and public lists such as
         the Robinson list unless they are declared as the suppression list. The basis, where the
         register does not declare it or no channel is declared. Companies, which may be called on
-        weaker grounds. Channels and countries of log and register are compared as they are written.
+        weaker grounds. Channels of log and register are compared as they are written.
     """
 
     severity = Severity.CRITICAL
@@ -180,6 +184,11 @@ class ContactPermissionHeldForAudience(Check):
             _tables([True, True, False], country=["DE", "DK"]),
         ),
         Example(
+            "the country of one permission is missing",
+            Outcome.NOT_AVAILABLE,
+            _tables([True, True, False], country=["de ", None]),
+        ),
+        Example(
             "one had objected last week",
             Outcome.FAIL,
             _tables([True, True, False], objections=_listed(_LAST_WEEK)),
@@ -240,6 +249,7 @@ class ContactPermissionHeldForAudience(Check):
         undeclared = [use.undeclared(), *(list_undeclared(listed) for listed in declared)]
         undeclared += [] if declared else [DECLARE_A_LIST]
         unlisted = int(observations.get("unlisted") or 0)
+        assumed = permission.rows_assumed if permission else 0
         declare = "; ".join(filter(None, undeclared))
         problems = []
         if permission and permission.rows_unmatched:
@@ -252,10 +262,9 @@ class ContactPermissionHeldForAudience(Check):
         elif contacts and not any(contacts):
             outcome = Outcome.NOT_AVAILABLE
             explanation = "Nobody was contacted, so nothing could be tested."
-        elif reasons := _unknown(observations, declared, declare):
-            outcome, explanation = Outcome.NOT_AVAILABLE, f"Not everything is known: {reasons}."
-        elif unlisted:
-            outcome, explanation, declare = Outcome.NOT_AVAILABLE, _UNLISTED, _LIST_IT
+        elif open_questions := _open(observations, declared, declare, unlisted, assumed):
+            outcome, explanation = Outcome.NOT_AVAILABLE, " ".join(open_questions)
+            declare = "; ".join(filter(None, [declare, _LIST_IT if unlisted else ""]))
         else:
             outcome = Outcome.PASS
             explanation = f"Every contact had a valid permission, and none was found on: {names}."
@@ -265,7 +274,7 @@ class ContactPermissionHeldForAudience(Check):
             explanation,
             measurements=[
                 *_measurements(permission, against),
-                *_not_compared(observations),
+                *_not_compared(use, permission, observations),
                 *entries_without_key(declared, observations),
             ],
             scope=f"contacted rows of {use.data_set.id}, window night, register "
@@ -282,11 +291,18 @@ def _permission(inputs: Inputs, use: Use) -> Overlap:
     return replace(permission, other_where=found)
 
 
-def _not_compared(observations: Observations) -> list[Measurement]:
-    """Contacts about which no basis was asked for."""
+def _not_compared(
+    use: Use, permission: OverlapCounts | None, observations: Observations
+) -> list[Measurement]:
+    """Contacts about which no basis was asked for, or whose country was not compared."""
+    assumed = permission.rows_assumed if permission and FieldRole.COUNTRY in use.matched else None
+    numbers = (
+        ("contacts_on_unlisted_channels", observations.get("unlisted")),
+        ("contacts_country_not_compared", assumed),
+    )
     return [
         Measurement(name=name, value=int(count), unit="contacts")
-        for name, count in (("contacts_on_unlisted_channels", observations.get("unlisted")),)
+        for name, count in numbers
         if count is not None
     ]
 
@@ -301,6 +317,18 @@ def _compared(inputs: Inputs, use: Use) -> str:
     return f", {named} compared" if named else ", neither country nor basis compared"
 
 
+def _open(
+    observations: Observations, declared: list[DataSet], declare: str, unlisted: int, assumed: int
+) -> list[str]:
+    """Why there is no verdict, in sentences."""
+    reasons = _unknown(observations, declared, declare)
+    return [
+        *([f"Not everything is known: {reasons}."] if reasons else []),
+        *([_UNLISTED] if unlisted else []),
+        *([_NO_COUNTRY] if assumed else []),
+    ]
+
+
 def _unknown(observations: Observations, declared: list[DataSet], declare: str) -> str:
     """What stands in the way of a verdict, in words."""
     reasons = ["what is needed to look contacts up is not declared"] if declare else []
@@ -311,7 +339,7 @@ def _unknown(observations: Observations, declared: list[DataSet], declare: str) 
         for listed in declared
         if not list_undeclared(listed) and (why := list_unusable(listed, observations))
     ]
-    return "; ".join(reasons)
+    return "; ".join(dict.fromkeys(reasons))
 
 
 def _measurements(
