@@ -197,6 +197,11 @@ def test_a_capital_letter_below_a_library_is_no_permission(dotted: str) -> None:
         (NEW_RIDGE + b"N" + mapping(__class__=RIDGE) + b"\x86b", "a state that is computed"),
         (NEW_RIDGE + NEW_RIDGE + b"b", "a state that is computed"),
         (NEW_RIDGE + b"(K\x01Ndb", "an attribute whose name is computed"),
+        (
+            NEW_RIDGE + mapping(__class__=b"N") + b"(K\x01Nu" + b"b",
+            "a special attribute",
+        ),
+        (name("sklearn.utils._bunch", "Bunch") + b")\x81" + text("__len__") + b"Ns", "a special"),
         (NEW_RIDGE + b"Na", "an object that items are put into"),
         (NEW_RIDGE + b"K\x01Ns", "an object that items are put into"),
         (b"}" + NEW_RIDGE + b"Ns", "an object as a key"),
@@ -314,13 +319,14 @@ def test_skops_files_of_real_estimators_are_accepted() -> None:
 
 def safetensors(length: int) -> bytes:
     header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
-    return struct.pack("<Q", length) + header.ljust(length) + bytes(16)
+    return struct.pack("<Q", length) + header.ljust(length) + bytes(range(251, 235, -1)) + b"\n\n"
 
 
-@pytest.mark.parametrize("length", range(64, 1200, 8))
-def test_safetensors_are_known_whatever_their_header_s_length(length: int) -> None:
-    facts = inspected(safetensors(length), "model.safetensors")
-    assert (facts.format, facts.refused) == ("native", ())
+@pytest.mark.parametrize("start", range(64, 16384, 1024))
+def test_safetensors_are_known_whatever_their_header_s_length(start: int) -> None:
+    for length in (*range(start, start + 1024, 8), 0x9328, 0x9388):
+        facts = inspected(safetensors(length), "model.safetensors")
+        assert (length, facts.format, facts.refused) == (length, "native", ())
 
 
 def test_what_is_no_safetensors_file_is_not_taken_for_one() -> None:
@@ -374,6 +380,8 @@ def test_a_pickle_is_one_under_every_name(ending: str, protocol: int) -> None:
         b"CBM1" + bytes(64) + b"cposix\nsystem\n(S'false'\ntR.",
         b"CBM1" + bytes(64) + b"I0x10\ncposix\nsystem\n(S'false'\ntR.",
         b"(S'false'\niposix\nsystem\n.",
+        b"CBM1" + bytes(64) + b"I0x10\n" + b"at position 1, opcode unknown",
+        b"CBM1" + bytes(64) + b"cposix\nsystem",
         b"name of no form",
     ],
 )

@@ -27,6 +27,9 @@ _TEXT_BEGINNINGS = {
     ".txt": (b"tree", b"booster["),  # LightGBM, XGBoost
     ".cbm": (b"CBM1",),  # CatBoost
 }
+_STOPS = ("at position ", "pickle exhausted", "expected ", "not enough data")
+"""How pickletools begins to say that a byte is no opcode, or that the file ends too early."""
+_NO_VALUE = frozenset({"PROTO", "FRAME", "MARK", "NEWTRUE", "NEWFALSE", "NONE"})
 _IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
 
 
@@ -51,19 +54,26 @@ def form_of(stream: BinaryIO, uri: str) -> str:
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     head = stream.read(16)
-    if _is_safetensors(stream, size):
+    safetensors = _is_safetensors(stream, size)
+    if safetensors:
         form = "native"
     elif ending != ".safetensors" and _begins_as_pickle(head):
-        form = "pickle"
+        return _at_start(stream, "pickle")
     elif ending == ".onnx" and _is_onnx(stream, size):
         form = "onnx"
     elif head.lstrip().startswith(_TEXT_BEGINNINGS.get(ending, ())):
         form = "native"
     else:
         form = "unknown"
-    if form != "pickle":
-        read = _read_as_pickle(stream)
-        form = "pickle" if read == "pickle" else "unknown" if read == "unclear" else form
+    read = _read_as_pickle(stream)
+    if read == "imports" or (read == "ends" and form == "unknown"):
+        form = "pickle"
+    elif read == "unclear" and not safetensors:  # whose header leaves no doubt
+        form = "unknown"
+    return _at_start(stream, form)
+
+
+def _at_start(stream: BinaryIO, form: str) -> str:
     stream.seek(0)
     return form
 
@@ -125,18 +135,21 @@ def _read_as_pickle(stream: BinaryIO) -> str:
     """What an unpickler would make of a file.
 
     Returns:
-        ``pickle`` if it would import something or come to an end, ``no`` if it would stop at a byte
-        that is no opcode or at the end of the file, ``unclear`` if the file is read differently
-        than this reader reads it, such as a number in a notation that only some understand.
+        ``imports`` or ``ends``, whichever comes first; ``no`` if it would stop at a byte that is no
+        opcode or at the end of the file; ``unclear`` if there is something that this reader does
+        not read, but another may, such as a number in a notation that only some understand.
     """
     stream.seek(0)
+    before = 0
     try:
         for operation, _, _ in pickletools.genops(stream):
-            if operation.name in _IMPORTS or operation.name == "STOP":
-                return "pickle"
+            if operation.name == "STACK_GLOBAL" and before < 2:
+                return "no"  # it takes two names that stand before it
+            if operation.name in _IMPORTS:
+                return "imports"
+            before += operation.name not in _NO_VALUE
+            if operation.name == "STOP":
+                return "ends"
     except Exception as error:  # noqa: BLE001 - hostile bytes
-        words = str(error)
-        stops = " unknown" in words or "pickle exhausted" in words
-        short = words.startswith(("expected ", "not enough data", "no newline found"))
-        return "no" if stops or short else "unclear"
+        return "no" if str(error).startswith(_STOPS) else "unclear"
     return "no"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from nachweis.engines.artefact_allowlist import (
@@ -23,7 +23,7 @@ from nachweis.engines.artefact_allowlist import (
 )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Value:
     """A value that a pickle would hold, by where it comes from.
 
@@ -34,7 +34,7 @@ class _Value:
         text: A plain text's content.
         items: Members of a tuple, which cannot change.
         simple: Whether something that holds values holds plain ones that cannot change.
-        keys: Texts that are keys of a dictionary; None where a key is no text.
+        odd: What keeps a dictionary from being the attributes of an object, in words.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class _Value:
     text: str | None = None
     items: tuple[_Value, ...] = ()
     simple: bool = True
-    keys: set[str | None] = field(default_factory=set)
+    odd: str = ""
 
     def is_plain(self) -> bool:
         """Whether no method of an object runs when this is gone through."""
@@ -63,6 +63,8 @@ _PLAIN = frozenset(
 )  # fmt: skip
 _EMPTY = {"EMPTY_LIST": "list", "EMPTY_DICT": "dict", "EMPTY_SET": "set"}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_SPECIAL = "a special attribute"
+"""One that Python itself looks for, such as the class."""
 _GETS = frozenset({"BINGET", "LONG_BINGET", "GET"})
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
@@ -212,9 +214,10 @@ class _Stack:
         if kind == "dict":
             if len(items) % 2:
                 raise ValueError
-            target.keys |= {key.text for key in items[::2]}
-            if target.kind == "made" and _special(target.keys):
-                self.reader.refuse("a special attribute")
+            odd = _odd(items[::2])
+            target.odd = target.odd or odd
+            if target.kind == "made" and odd == _SPECIAL:
+                self.reader.refuse(odd)
         hashed = {"dict": items[::2], "set": items, "frozenset": items}.get(kind, [])
         if not all(item.is_fixed() for item in hashed):
             self.reader.refuse("an object as a key")
@@ -251,10 +254,8 @@ class _Stack:
         if target.kind != "made":
             self.reader.refuse("a state for something that is no new object")
         elif state.kind == "dict":
-            if None in state.keys:
-                self.reader.refuse("an attribute whose name is computed")
-            if _special(state.keys):
-                self.reader.refuse("a special attribute")
+            if state.odd:
+                self.reader.refuse(state.odd)
         elif state.kind != "tuple" or (
             # A pair of dictionaries would set any attribute, also the class.
             len(state.items) == 2 and not target.name.startswith("numpy.random.")
@@ -266,9 +267,11 @@ def _tuple(items: list[_Value]) -> _Value:
     return _Value("tuple", items=tuple(items), simple=all(item.is_fixed() for item in items))
 
 
-def _special(keys: set[str | None]) -> bool:
-    """Whether a key is an attribute that Python itself looks for, such as the class."""
-    return any(re.fullmatch(r"__\w*__", key or "") for key in keys)
+def _odd(keys: list[_Value]) -> str:
+    """Why keys cannot be the names of attributes."""
+    if any(re.fullmatch(r"__\w*__", key.text or "") for key in keys):
+        return _SPECIAL
+    return "an attribute whose name is computed" if any(key.text is None for key in keys) else ""
 
 
 def shown(name: str) -> str:
