@@ -32,6 +32,7 @@ _SOURCES = (
     "domain/comparisons.py",
     "domain/disclosure.py",
     "domain/persistence.py",
+    "engines/artefact_pickles.py",
     "engines/artefacts.py",
     "engines/contribution.py",
     "engines/drift.py",
