@@ -32,7 +32,6 @@ bounded by its neighbours in time; rounding limits that to the width of its step
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -89,7 +88,6 @@ COMPARISON_UNITS = frozenset({"ratio", "difference"})
 QUALITY_UNITS = frozenset({"F1", "area under the ROC curve", "probability"})
 """Units whose values are fractions made of counts, which more decimals would tell."""
 
-_COMPARES = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _DAYS_PER_MONTH = 30.436875
 _LIMIT_WORDS = (
     "at least ",
@@ -291,24 +289,21 @@ def _sealed_finding(finding: Finding, companions: frozenset[str], hidden: Withhe
     for i, anew in made_anew(finding, measurements, _RULES).items():
         kept = {} if measurements[i].interval is not None else {"interval": None}
         measurements[i] = measurements[i].model_copy(update=anew | kept)
-    numbers: list[float] = []
     for i in hidden.values | hidden.details:
-        before, m = finding.measurements[i], measurements[i]
+        m = measurements[i]
         update: dict[str, object] = {"interval": None, "interval_level": None}
         if i in hidden.values:
             update |= {"value": None, "reason": WITHHELD}
-            if isinstance(before.value, (int, float)) and not isinstance(before.value, bool):
-                numbers.append(float(before.value))
         if m.unit not in RATE_UNITS:
             update["recipe"] = without_test(m.recipe, pair=i in hidden.values)
             if companions:
                 update["n"] = None  # the sum of sizes of which one is withheld
         measurements[i] = m.model_copy(update=update)
-    numbers += [
+    numbers = [
         float(before.value)
-        for before, m in zip(finding.measurements, measurements, strict=True)
-        if before.unit in COMPARISON_UNITS
-        and m.value is None
+        for i, (before, m) in enumerate(zip(finding.measurements, measurements, strict=True))
+        if m.value is None
+        and (i in hidden.values or before.unit in COMPARISON_UNITS)
         and isinstance(before.value, (int, float))
         and not isinstance(before.value, bool)
     ]
@@ -338,13 +333,9 @@ def _changed(exact: Sequence[Measurement], shown: Sequence[Measurement]) -> Mapp
 
 
 def _limit(m: Measurement) -> Callable[[float], bool] | None:
-    """Whether a number is as the measurement's limit demands; None where no number limits it."""
+    """Whether a number is on the limit's right side; None without a limit that has sides."""
     limit = m.threshold
-    compares = _COMPARES.get(limit.operator) if limit is not None else None
-    if limit is None or compares is None or not isinstance(limit.value, (int, float)):
-        return None
-    bound = float(limit.value)
-    return lambda value: bool(compares(value, bound))
+    return None if limit is None or limit.operator in {"==", "!="} else limit.holds
 
 
 def _limits(finding: Finding) -> Callable[[str], bool]:

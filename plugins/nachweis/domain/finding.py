@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -68,6 +70,16 @@ class Subject(BaseModel):
         return f"{self.kind.value}/{self.id}"
 
 
+_IN_ORDER: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
 class Threshold(BaseModel):
     """A limit and who set it."""
 
@@ -84,9 +96,13 @@ class Threshold(BaseModel):
     @field_validator("operator")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in {"<=", "<", ">=", ">", "==", "!="}:
-            raise ValueError("operator must be one of <=, <, >=, >, ==, !=")
+        if value not in _IN_ORDER:
+            raise ValueError(f"operator must be one of {', '.join(_IN_ORDER)}")
         return value
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is in order; a limit in words, such as ``true``, never objects."""
+        return isinstance(self.value, str) or _IN_ORDER[self.operator](value, self.value)
 
 
 class Measurement(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +17,6 @@ _OUTCOME_ORDER: Mapping[Outcome, int] = {
     Outcome.NOT_AVAILABLE: 1,
     Outcome.NOT_APPLICABLE: 2,
     Outcome.PASS: 3,
-}
-_IN_ORDER: Mapping[str, Callable[[float, float], bool]] = {
-    "<=": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-    "!=": operator.ne,
 }
 
 
@@ -228,9 +219,9 @@ def _gap(measurement: Measurement) -> float:
 def beyond_limit(measurement: Measurement) -> bool:
     """Whether a number is not as its limit demands; suppressed numbers are never compared."""
     limit, value = measurement.threshold, measurement.value
-    if limit is None or isinstance(value, str | bool) or isinstance(limit.value, str):
+    if limit is None or value is None or isinstance(value, str | bool):
         return False
-    return value is not None and not _IN_ORDER[limit.operator](value, limit.value)
+    return not limit.holds(value)
 
 
 def _rank(row: Row) -> tuple[int, int, str]:
