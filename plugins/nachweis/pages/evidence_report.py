@@ -175,7 +175,7 @@ class EvidenceReport:
             if item.verdict is verdict.verdict
         ]
         compared: Part = {"t": "list", "items": rules} if rules else text("–")
-        return [(compared, text("–"), self._reason(verdict))]
+        return [(compared, text("–"), self.cells.detail(verdict.explanation))]
 
     def _waivers(self) -> list[Part]:
         found = [item for item in self.assessment.findings if item.waiver]
@@ -305,11 +305,7 @@ class EvidenceReport:
             for item in verdict.comparisons
         ]
         if not said:
-            return self._reason(verdict)
+            return self.cells.detail(verdict.explanation)
         if verdict.explanation and not _SAYS_NO_MORE.fullmatch(verdict.explanation):
-            said.append(self._reason(verdict))
+            said.append(self.cells.detail(verdict.explanation))
         return said[0] if len(said) == 1 else {"t": "list", "items": said}
-
-    def _reason(self, verdict: FieldVerdict) -> Part:
-        said = self.words.value(verdict.explanation, "explanation")
-        return text(said) if said != verdict.explanation else self.cells.detail(said)

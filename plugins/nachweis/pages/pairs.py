@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nachweis.domain.record import Pair
-from nachweis.pages.words import Words
+from nachweis.pages.words import Words, label_key
 
 SIGNS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠", "<": "<", ">": ">"}
 """Comparison as code writes it to the sign that people read."""
@@ -29,17 +29,13 @@ def pair_name(pair: Pair, words: Words) -> tuple[str, bool]:
     found = _GROUP.fullmatch(name)
     if found:
         name, group = found[1], found[2]
-    if (key := _key(name)) in words.labels:
+    if (key := label_key("measure", name)) in words.labels:
         return words.label(key) + group, True
     about = _ABOUT.fullmatch(name)
-    if about and (key := _key(about[1])) in words.labels:
+    if about and (key := label_key("measure", about[1])) in words.labels:
         return words.label(key).replace("{name}", about[2]) + group, True
     unit = f" ({pair.unit})" if pair.unit else ""
     return f"{name}{unit}{group}", words.language == "en"
-
-
-def _key(name: str) -> str:
-    return f"measure.{name.lower().replace(' ', '_')}"
 
 
 def pair_value(value: str | int | float | bool | None, words: Words) -> str:

@@ -140,7 +140,7 @@ class Words:
 
     def named(self, name: str, kind: str) -> Said:
         """A measurement or unit by its label; without one as the check calls it, in English."""
-        found = self.labels.get(f"{kind}.{name.lower().replace(' ', '_')}", {}).get(self.language)
+        found = self.labels.get(label_key(kind, name), {}).get(self.language)
         if found is None:
             return Said(name.replace("_", " "), self.language != "en")
         return Said(found, False)
@@ -224,6 +224,11 @@ def _period(value: str, locale: Locale) -> str:
         for count, unit in zip(match.groups(), units, strict=True)
         if count
     )
+
+
+def label_key(kind: str, name: str) -> str:
+    """Key of the label of a name that a check gave, such as a measurement's."""
+    return f"{kind}.{name.lower().replace(' ', '_')}"
 
 
 def text_language(value: Mapping[str, str], language: str) -> str:
