@@ -251,15 +251,20 @@ def _explanation(reports: dict[str, GroupReport], verdicts: dict[str, Judged]) -
     parts = []
     for what, one in verdicts.items():
         ratio = reports[what].ratio
+        # Whole sentences, so that each can be translated.
+        contacted = what == "contacted"
         if one.reason or ratio is None:
-            if what == "contacted":
-                parts.append(f"Shares contacted were not compared: {one.reason}.")
-            else:
-                parts.append(f"Shares selected were not compared: {one.reason}.")
+            parts.append(
+                f"Shares contacted were not compared: {one.reason}."
+                if contacted
+                else f"Shares selected were not compared: {one.reason}."
+            )
             continue
-        found = f"The lowest share selected is {ratio:.2f} of the highest"
-        if what == "contacted":
-            found = f"The lowest share contacted is {ratio:.2f} of the highest"
+        found = (
+            f"The lowest share contacted is {ratio:.2f} of the highest"
+            if contacted
+            else f"The lowest share selected is {ratio:.2f} of the highest"
+        )
         if one.failed:
             parts.append(f"{found}, below the limit.")
         elif one.exceeded:

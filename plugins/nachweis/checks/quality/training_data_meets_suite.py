@@ -98,11 +98,12 @@ class TrainingDataMeetsSuite(Check):
             key=lambda severity: severity.rank,
             default=self.severity,
         )
+        suite = _suite(inputs)
         yield self.finding(
             inputs,
             outcome,
             _explanation(len(result.expectations), broken, raised),
-            measurements=[_measurement(rule, _suite(inputs)) for rule in result.expectations],
+            measurements=[_measurement(rule, suite) for rule in result.expectations],
             severity=worst,
             scope=f"suite {result.suite}, window {inputs.rows_in_question.window}",
         )
